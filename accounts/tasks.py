@@ -1,0 +1,12 @@
+"""Scheduled work about people."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from accounts import services as accounts
+
+
+@shared_task
+def forget_expired_sign_ins() -> int:
+    """Delete sign-ins and sessions that can't be used any more; return how many."""
+    return accounts.forget_expired_sign_ins(at=timezone.now())

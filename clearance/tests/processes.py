@@ -1,0 +1,54 @@
+"""Looks at real processes: who still runs for a folder of servers."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+
+@contextmanager
+def var_folder(*deeper: str) -> Iterator[Path]:
+    """A folder to be `var/`, and at the end no process and no socket of it.
+
+    Not pytest's tmp_path: pytest closes that to other users at its every start, and root's PostgreSQL is another user.
+    """
+    top = Path(tempfile.mkdtemp(prefix="clearance-test-", dir="/tmp"))
+    var = top.joinpath(*deeper, "var")
+    var.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield var
+    finally:
+        for process in of(var):
+            process.kill()
+        shutil.rmtree(top)
+
+
+def of(var: Path) -> list[psutil.Process]:
+    """The processes that know the folder: from their environment, their command line or as their working directory."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.status() == psutil.STATUS_ZOMBIE or process.pid == psutil.Process().pid:
+                continue
+            known = (*process.environ().values(), *process.cmdline(), process.cwd())
+            if any(str(var) in word for word in known):
+                found.append(process)
+    return found
+
+
+def named(name: str, var: Path) -> psutil.Process:
+    """The oldest process of the folder whose command line holds the name."""
+    return min((p for p in of(var) if any(name in word for word in p.cmdline())), key=lambda p: p.create_time())
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 15) -> bool:
+    deadline = time.monotonic() + seconds
+    while not (met := condition()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return met

@@ -1,0 +1,320 @@
+from __future__ import annotations
+
+import gzip
+import logging
+
+import psycopg
+import pytest
+from django.db import connection
+from rest_framework.test import APIClient
+
+from clearance.tests import recipes
+from clearance.tests.callers import error_of, fields_of, signed_in
+from shipments.models import Shipment
+
+SHIPMENTS = "/api/v1/shipments"
+
+
+@pytest.fixture
+def clerk(bu_clerk):
+    return signed_in(bu_clerk)
+
+
+@pytest.fixture
+def mine(shipment):
+    return f"{SHIPMENTS}/{shipment.pk}"
+
+
+class TestARefusal:
+    def test_names_every_field_that_is_wrong(self, clerk):
+        answer = clerk.post(SHIPMENTS, {"shipment_number": "", "invoice_amount_omr": "much", "eta": "31/02/2026"})
+
+        error = error_of(answer, 400)
+        assert error["code"] == "VALIDATION_ERROR"
+        assert {entry["field"] for entry in error["details"]} == {
+            "shipment_number", "principal", "brand", "invoice_amount_omr", "eta",
+        }  # fmt: skip
+
+    def test_of_a_stranger_is_a_401_that_says_how_to_sign_in(self, mine):
+        answer = APIClient().get(mine)
+
+        assert error_of(answer, 401)["code"] == "NOT_AUTHENTICATED"
+        assert answer["WWW-Authenticate"] == 'Bearer realm="api"'
+
+    @pytest.mark.parametrize(
+        "header", ["Bearer", "Bearer x.y.z", "Bearer \xff", "bearer eyJhbGciOiJub25lIn0.e30.", "Bearer a b"]
+    )
+    def test_of_a_token_that_is_none_is_a_401(self, mine, header):
+        answer = APIClient().get(mine, HTTP_AUTHORIZATION=header)
+
+        assert error_of(answer, 401)["code"] == "TOKEN_NOT_VALID"
+        assert answer["WWW-Authenticate"] == 'Bearer realm="api"'
+
+    def test_of_another_scheme_is_a_401(self, mine):
+        answer = APIClient().get(mine, HTTP_AUTHORIZATION="Basic YTpi")
+
+        assert error_of(answer, 401)["code"] == "NOT_AUTHENTICATED"
+
+    def test_of_what_another_may_do_is_a_403(self, mine, auditor):
+        answer = signed_in(auditor).patch(mine, {"vessel": "MV Example"})
+
+        assert error_of(answer, 403)["code"] == "PERMISSION_DENIED"
+
+    @pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete", "head", "options"])
+    @pytest.mark.parametrize("address", ["/api", "/api/", "/api/v1", "/api/v1/nil", "/api/v2/shipments", "/api/v1//"])
+    def test_of_an_unknown_address_is_a_404_whatever_the_method(self, db, address, method):
+        answer = getattr(APIClient(enforce_csrf_checks=True), method)(address)
+
+        if method == "head":
+            assert answer.status_code == 404
+        else:
+            assert error_of(answer, 404)["code"] == "NOT_FOUND"
+
+    @pytest.mark.parametrize("pk", ["0", "999999999999999999", "9" * 30, "abc", "1.5", "-1"])
+    @pytest.mark.parametrize("place", ["shipments/{}", "shipments/{}/workflow", "workflow-steps/{}"])
+    def test_of_an_unknown_id_is_a_404(self, clerk, place, pk):
+        answer = clerk.get(f"/api/v1/{place.format(pk)}")
+
+        assert error_of(answer, 404)["code"] == "NOT_FOUND"
+
+    def test_of_a_wrong_method_is_a_405_that_names_the_right_ones(self, clerk, mine):
+        answer = clerk.post(mine, {})
+
+        assert error_of(answer, 405)["code"] == "METHOD_NOT_ALLOWED"
+        assert set(answer["Allow"].split(", ")) == {"GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
+
+    def test_of_a_body_that_is_too_large_is_a_413(self, clerk, settings):
+        settings.UPLOAD_LIMIT_BYTES = 1024 * 1024
+
+        answer = clerk.post(SHIPMENTS, {"brand": "x" * 1024 * 1024})
+
+        assert error_of(answer, 413)["code"] == "TOO_LARGE"
+
+    @pytest.mark.parametrize("length", ["many", "-1", "9" * 5000])
+    def test_survives_a_length_that_is_no_number(self, clerk, length):
+        answer = clerk.post(SHIPMENTS, {}, CONTENT_LENGTH=length)
+
+        assert answer.status_code in (400, 413)
+        error_of(answer, answer.status_code)
+
+    @pytest.mark.parametrize("kind", ["text/plain", "application/xml", "application/x-www-form-urlencoded"])
+    def test_of_another_kind_of_body_is_a_415(self, clerk, kind):
+        answer = clerk.generic("POST", SHIPMENTS, b"a=b", content_type=kind)
+
+        assert error_of(answer, 415)["code"] == "UNSUPPORTED_MEDIA_TYPE"
+
+    def test_of_an_answer_nobody_can_give_is_a_406(self, clerk, mine):
+        answer = clerk.get(mine, HTTP_ACCEPT="application/xml")
+
+        assert error_of(answer, 406)["code"] == "NOT_ACCEPTABLE"
+
+    def test_is_said_in_the_callers_language(self, db):
+        answer = APIClient().get(SHIPMENTS, HTTP_ACCEPT_LANGUAGE="ar")
+
+        assert answer["Content-Language"] == "ar"
+
+
+class TestABody:
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"{",
+            b"",
+            b"{'a': 1}",
+            b'{"invoice_amount_omr": NaN}',
+            b'{"invoice_amount_omr": Infinity}',
+            b'{"brand": "\\ud800"}',
+            b'{"brand": "\xff"}',
+            b"[" * 100_000,
+            b'{"a":' * 100_000,
+            b"[]",
+            b'"text"',
+            b"null",
+            b"17",
+            b"true",
+        ],
+    )
+    def test_that_is_no_json_object_is_refused(self, clerk, body):
+        answer = clerk.generic("POST", SHIPMENTS, body, content_type="application/json")
+
+        assert error_of(answer, 400)["code"] == "VALIDATION_ERROR"
+        assert Shipment.objects.count() == 0
+
+    def test_with_a_field_that_nobody_knows_is_refused(self, clerk, mine):
+        answer = clerk.patch(mine, {"vessel": "MV Example", "vesel": "MV Example", "deleted_at": None})
+
+        assert fields_of(answer) == {"vesel", "deleted_at"}
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("vessel", "a\0b"),
+            ("shipment_number", "a\0b"),
+            ("division", "a\0b"),
+            ("division", {"code": "TBL"}),
+            ("division", ["TBL"]),
+            ("division", 10**30),
+            ("vessel", "x" * 121),
+            ("vessel", None),
+            ("vessel", ["a"]),
+            ("vessel", {"a": 1}),
+            ("vessel", True),
+            ("principal", ""),
+            ("principal", "   "),
+            ("transport_mode", "rail"),
+            ("quantity_unit", "boxes"),
+            ("invoice_amount_omr", "NaN"),
+            ("invoice_amount_omr", "Infinity"),
+            ("invoice_amount_omr", "1e400"),
+            ("invoice_amount_omr", "-5"),
+            ("invoice_amount_omr", "0"),
+            ("invoice_amount_omr", 10**40),
+            ("invoice_amount_omr", "1.2345"),
+            ("invoice_amount_omr", None),
+            ("container_count", 0),
+            ("container_count", -1),
+            ("container_count", 1.5),
+            ("container_count", 10**30),
+            ("container_count", 40_000),
+            ("container_count", "three"),
+            ("container_count", True),
+            ("quantity", "0"),
+            ("quantity", "-1"),
+            ("sail_date", "2026-02-30"),
+            ("sail_date", "20/02/2026"),
+            ("sail_date", "0000-00-00"),
+            ("sail_date", 20260220),
+            ("sail_date", "2026-02-20T10:00:00"),
+            ("version", 0),
+            ("version", "one"),
+            ("version", 10**30),
+        ],
+    )
+    def test_with_a_value_of_the_wrong_kind_is_refused_and_changes_nothing(self, clerk, mine, shipment, field, value):
+        before = Shipment.objects.values().get(pk=shipment.pk)
+
+        answer = clerk.patch(mine, {field: value})
+
+        assert answer.status_code in (400, 409), answer.content
+        assert fields_of(answer, answer.status_code) <= {field}
+        assert Shipment.objects.values().get(pk=shipment.pk) == before
+
+    @pytest.mark.parametrize("field", ["supplier_invoice_date", "sail_date", "ata"])
+    @pytest.mark.parametrize("value", ["0001-01-01", "1899-12-31", "9999-12-31"])
+    def test_with_a_year_that_nobody_can_mean_does_no_harm_later(self, clerk, mine, shipment, field, value):
+        clerk.patch(mine, {field: value})
+
+        assert clerk.get(mine).status_code == 200
+        step = recipes.step(shipment, recipes.INVOICE_RECEIVED)
+        assert clerk.patch(f"/api/v1/workflow-steps/{step.pk}/complete", {}).status_code == 200
+
+    @pytest.mark.parametrize("eta", ["9999-12-31", "9999-12-25", "2999-01-01"])
+    def test_with_an_eta_far_in_the_future_is_refused(self, clerk, mine, shipment, eta):
+        registered = clerk.post(SHIPMENTS, recipes.values(eta=eta))
+        moved = clerk.patch(f"{mine}/eta", {"eta": eta})
+
+        assert fields_of(registered) == fields_of(moved) == {"eta"}
+        assert clerk.get(SHIPMENTS).status_code == 200
+
+
+class TestARequest:
+    def test_gets_an_id_that_the_answer_tells(self, clerk, mine):
+        first, second = clerk.get(mine), clerk.get(mine)
+
+        assert len(first["X-Request-ID"]) == 32
+        assert first["X-Request-ID"] != second["X-Request-ID"]
+
+    def test_keeps_a_sensible_id_of_its_own(self, clerk, mine):
+        answer = clerk.get(mine, HTTP_X_REQUEST_ID="order-2026.0001_a")
+
+        assert answer["X-Request-ID"] == "order-2026.0001_a"
+
+    @pytest.mark.parametrize("given", ["short", "x" * 65, "has blanks in it", "line\nbreak-in-it", "<script>alert"])
+    def test_loses_an_id_that_could_do_harm(self, clerk, mine, given):
+        answer = clerk.get(mine, HTTP_X_REQUEST_ID=given)
+
+        assert len(answer["X-Request-ID"]) == 32
+
+    @pytest.mark.parametrize("slashes", ["", "/"])
+    def test_may_end_with_a_slash_whatever_its_method(self, clerk, mine, bu_clerk, slashes):
+        login = {"email": bu_clerk.email, "password": "correct-horse-battery-staple"}
+
+        answers = [
+            APIClient(enforce_csrf_checks=True).post(f"/api/v1/auth/login{slashes}", login),
+            clerk.get(f"{SHIPMENTS}{slashes}"),
+            clerk.post(f"{SHIPMENTS}{slashes}", recipes.values(eta="2099-01-01")),
+            clerk.patch(f"{mine}{slashes}", {"vessel": "MV Example"}),
+            clerk.patch(f"{mine}/eta{slashes}", {"eta": "2099-01-01"}),
+            clerk.get(f"{mine}/workflow{slashes}"),
+            clerk.get(f"/api/v1/workflow-steps/my-tasks{slashes}?page=1"),
+            clerk.get(f"/api/v1/health/live{slashes}"),
+        ]
+
+        assert [answer.status_code for answer in answers] == [200, 200, 201, 200, 200, 200, 200, 200]
+
+    def test_is_answered_compressed_to_those_who_can_read_it(self, clerk, mine):
+        answer = clerk.get(f"{mine}/workflow", HTTP_ACCEPT_ENCODING="gzip")
+
+        assert answer["Content-Encoding"] == "gzip"
+        assert gzip.decompress(answer.content).startswith(b'[{"id":')
+
+
+@pytest.fixture
+def broken():
+    """A database that has lost a column."""
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE shipments_shipment RENAME COLUMN vessel TO vessel_")
+
+
+class TestAFailure:
+    @pytest.mark.parametrize("is_debug", [False, True])
+    def test_is_a_500_that_tells_its_id_and_nothing_of_its_insides(self, clerk, mine, broken, settings, is_debug):
+        settings.DEBUG = is_debug
+        clerk.raise_request_exception = False
+
+        answer = clerk.get(mine)
+
+        assert error_of(answer, 500)["code"] == "INTERNAL_ERROR"
+        assert b"vessel" not in answer.content
+
+    def test_is_logged_with_its_insides(self, clerk, mine, broken, caplog):
+        clerk.raise_request_exception = False
+
+        clerk.get(mine)
+
+        failure = next(record for record in caplog.records if record.levelno == logging.ERROR)
+        assert failure.name == "clearance.api"
+        assert "vessel" in str(failure.exc_info[1])
+
+    def test_outside_a_view_has_the_envelope_too(self, db, settings):
+        settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.failing"]
+
+        answer = APIClient(raise_request_exception=False).get("/api/v1/health/live")
+
+        assert error_of(answer, 500)["code"] == "INTERNAL_ERROR"
+
+    @pytest.mark.django_db(transaction=True)
+    def test_of_a_busy_database_is_a_503_that_says_when_to_come_again(self, clerk, mine, shipment):
+        with psycopg.connect(**connection.get_connection_params() | {"cursor_factory": None}) as other:
+            other.execute("SELECT FROM shipments_shipment WHERE id = %s FOR UPDATE", [shipment.pk])
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '20ms'")
+
+            answer = clerk.patch(f"{mine}/eta", {"eta": "2099-01-01"})
+
+        with connection.cursor() as cursor:
+            cursor.execute("RESET lock_timeout")
+        assert error_of(answer, 503)["code"] == "UNAVAILABLE"
+        assert answer["Retry-After"] == "5"
+
+    def test_of_an_unknown_host_is_a_400(self, db, settings):
+        answer = APIClient().get("/api/v1/health/live", HTTP_HOST="elsewhere.example.com")
+
+        assert error_of(answer, 400)["code"] == "VALIDATION_ERROR"
+
+
+def failing(get_response):
+    def middleware(request):
+        raise RuntimeError("the insides")
+
+    return middleware

@@ -1,0 +1,51 @@
+"""What a verb leaves behind: snapshots of every business row, and refusals that must leave none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import models
+
+from accounts.models import Absence, Division, SignIn, User
+from clearance.errors import DomainError
+from shipments.models import Shipment
+from workflow.models import DepartmentFallback, Responsibility, TemplateStep, WorkflowStep, WorkflowTemplate
+
+_KEPT = (
+    Division,
+    User,
+    User.groups.through,
+    User.divisions.through,
+    Absence,
+    SignIn,
+    Shipment,
+    WorkflowStep,
+    WorkflowTemplate,
+    TemplateStep,
+    Responsibility,
+    DepartmentFallback,
+)
+
+
+def everything() -> dict[str, list[dict[str, Any]]]:
+    """Every column of every business row."""
+    return {model._meta.label: _rows(model) for model in _KEPT}
+
+
+def _rows(model: type[models.Model]) -> list[dict[str, Any]]:
+    return list(model._default_manager.order_by("pk").values())
+
+
+@contextmanager
+def refused(error: type[DomainError], code: str) -> Iterator[pytest.ExceptionInfo[DomainError]]:
+    """Expect exactly this refusal, with this code, and not one changed row."""
+    before = everything()
+    with pytest.raises(error) as caught:
+        yield caught
+    assert type(caught.value) is error
+    assert caught.value.code == code
+    assert str(caught.value)
+    assert everything() == before

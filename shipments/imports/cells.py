@@ -1,0 +1,357 @@
+"""One cell → one typed value, `None` for blank, or a sentence that says what to do. Guesses nothing.
+
+Decisions: `1,234` is one thousand two hundred and thirty-four and `1.234` is one rial and 234 baisa, as money is
+written in Oman; a comma before one, two or more than three digits is a fault, and so is `1.234,500`. Numbers with
+slashes are day first, whatever the numbers; a year of two digits is 2015 to 2099. A date with a UTC offset is a fault,
+as it may be another day in Muscat.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext_lazy as _
+
+from shipments.choices import EARLIEST_DATE as EARLIEST
+from shipments.choices import LATEST_DATE as LATEST
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
+
+Cell = str | float | int | bool | date | datetime | time | timedelta | Decimal | None
+Parser = Callable[[Cell], object]
+
+FIRST_SHORT_YEAR = "15"  # 26-12-03 is rather 3 December 2026 than 26 December 2003: not ours to decide
+SERIAL_ORIGIN = date(1899, 12, 30)  # Excel's 1900 system, from March 1900 on
+MAX_AMOUNT = Decimal(10) ** 12  # exclusive, as is the next
+MAX_QUANTITY = Decimal(10) ** 9
+MAX_CONTAINERS = 9_999
+EXCEL_DIGITS = 10**15  # Excel keeps fifteen digits of a number
+BAISA = Decimal("0.001")
+EXACT, NOISE = Decimal(0), Decimal("0.0000005")
+
+# What people write where nothing is known yet.
+BLANKS = frozenset(
+    ["", "-", "--", "---", "–", "—", "n/a", "na", "n.a.", "n.a", "nil", "tba", "tbc", "tbd", "لا يوجد", "غير متوفر"]
+)
+SHEET_ERRORS = frozenset(
+    ["#null!", "#div/0!", "#value!", "#ref!", "#name?", "#num!", "#n/a", "#getting_data", "#spill!", "#calc!"]
+)
+MONTHS = {
+    name: number
+    for number, names in enumerate(
+        (
+            "jan january يناير",
+            "feb february فبراير",
+            "mar march مارس",
+            "apr april أبريل ابريل إبريل",
+            "may مايو",
+            "jun june يونيو",
+            "jul july يوليو",
+            "aug august أغسطس اغسطس",
+            "sep sept september سبتمبر",
+            "oct october أكتوبر اكتوبر",
+            "nov november نوفمبر",
+            "dec december ديسمبر",
+        ),
+        1,
+    )
+    for name in names.split()
+}
+MODES = {
+    "sea": "sea ocean vessel maritime seafreight oceanfreight bysea byocean byvessel بحر بحري بحرا البحر",
+    "air": "air airfreight byair flight جو جوي جوا الجو",
+    "land": "land road truck byland byroad bytruck landfreight roadfreight بر بري برا البر",
+}
+UNITS = {
+    "vehicles": "vehicle vehicles car cars مركبة مركبات سيارة سيارات",
+    "tyres": "tyre tyres tire tires إطار إطارات اطار اطارات",
+    "parts": "part parts sparepart spareparts spares قطعغيار قطعةغيار",
+    "units": "unit units pc pcs piece pieces no nos ea each وحدة وحدات قطعة قطع",
+}
+
+_ASCII_DIGITS = {ord(digit): str(n % 10) for n, digit in enumerate("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹")}
+_SEPARATORS = {ord("٫"): ".", ord("٬"): ",", ord("،"): ","}
+_NUMERALS = _ASCII_DIGITS | _SEPARATORS
+# Direction marks, byte order marks, controls that databases refuse, and halves of characters.
+_UNSEEN = re.compile(
+    "[\u200b\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ufeff\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff]"
+)
+_CURRENCY = r"(?:omr\.?|r\.?o\.?|o\.?r\.?|rials?(?: omani)?|omani rials?|ر\. ?ع\.?|رع|ريال(?: عماني)?)"
+_MONEY = re.compile(rf"(?:{_CURRENCY} ?)?([+-]?[\d., ]*\d)(?: ?{_CURRENCY})?")
+_NUMBER = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d{1,2}(?:,\d{2})+,\d{3})(?:\.\d+)?", re.ASCII)
+_OTHER_CURRENCY = re.compile(
+    r"[$€£¥₹₨]|\b(?:rs|us|dhs|dollars?|euros?|yen|rupees?|dirhams?)\b|^[a-z]{3} ?[\d.,]+$|^[\d.,]+ ?[a-z]{3}$"
+)
+_CLOCK = r"(?:[t ]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?: ?[ap]m)?)?"
+_YEAR_FIRST = re.compile(rf"(\d{{4}})([-/.])(\d{{1,2}})\2(\d{{1,2}}){_CLOCK}", re.ASCII)
+_DAY_FIRST = re.compile(rf"(\d{{1,2}}) ?([-/. ]) ?(\d{{1,2}}) ?\2 ?(\d{{4}}|\d{{2}}){_CLOCK}", re.ASCII)
+_DAY_MONTH = re.compile(rf"(\d{{1,2}})(?:st|nd|rd|th)?[-/., ]*([^\W\d_]+)[-/., ]*(\d{{4}}|\d{{2}}){_CLOCK}")
+_MONTH_DAY = re.compile(rf"([^\W\d_]+)[. ]*(\d{{1,2}})(?:st|nd|rd|th)?[, ]+(\d{{4}}){_CLOCK}")
+_SERIAL = re.compile(r"\d{5}", re.ASCII)
+_SEVERAL = re.compile(r"[,;،؛\n&]|\band\b", re.IGNORECASE)
+
+
+class Unreadable(Exception):
+    """The cell can't be read; `sentence` has places for `{column}`, `{value}` and the keys of `context`."""
+
+    def __init__(self, sentence: StrPromise, **context: object) -> None:
+        super().__init__(sentence)
+        self.sentence, self.context = sentence, context
+
+    def told(self, column: str, cell: object) -> str:
+        """The sentence about this cell of this column."""
+        return str(self.sentence).format(column=column, value=shown(cell), **self.context)
+
+
+def tidy(text: str) -> str:
+    """Without stray blanks, line breaks, direction marks and controls; letters composed, nothing else changed."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", _UNSEEN.sub("", text))
+    elif not text.isprintable():
+        text = _UNSEEN.sub("", text)
+    return " ".join(text.split())
+
+
+def shown(cell: object) -> str:
+    """The cell as a fault quotes it."""
+    if isinstance(cell, date):
+        return cell.strftime("%d/%m/%Y")
+    if isinstance(cell, float) and abs(cell) < EXCEL_DIGITS and cell.is_integer():
+        return str(int(cell))
+    if isinstance(cell, int) and abs(cell) >= 10**40:
+        return "a very long number"
+    text = "" if cell is None else tidy(str(cell))
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def readable(cell: str) -> str | None:
+    """The tidy text, `None` if it counts as blank."""
+    text = tidy(cell)
+    lowered = text.casefold()
+    if lowered in BLANKS:
+        return None
+    if lowered in SHEET_ERRORS:
+        raise Unreadable(_("{column} holds the error “{value}”. Correct the formula or type the value."))
+    return text
+
+
+# Dates ---------------------------------------------------------------------------------------------------------------
+
+
+def parse_date(cell: Cell) -> date | None:
+    """A date from a date, an Excel serial, ISO or day-first text; never month first in numbers."""
+    found = None
+    if isinstance(cell, str):
+        text = readable(cell)
+        if text is None:
+            return None
+        found = _date_of_text(text.translate(_ASCII_DIGITS).lower())
+    elif cell is None:
+        return None
+    elif isinstance(cell, datetime):
+        found = cell.date()
+    elif isinstance(cell, date):
+        found = cell
+    elif isinstance(cell, int | float):  # True and False are no plausible serials
+        found = _date_of_serial(cell)
+    elif isinstance(cell, time):
+        raise Unreadable(
+            _("{column} holds a time, not a date (a link to an empty cell looks so). Type the date or clear the cell.")
+        )
+    if found is None:
+        raise Unreadable(_("{column} “{value}” is not a date. Write it as day/month/year, for example 03/12/2026."))
+    if not EARLIEST <= found <= LATEST:
+        raise Unreadable(_("{column} “{value}” is not a date between 2000 and 2100. Check the year."))
+    return found
+
+
+def _date_of_serial(serial: float) -> date | None:
+    """The day of an Excel serial, only where it can't be anything else: 2000 to 2100."""
+    if 36_526 <= serial < 73_416:
+        return SERIAL_ORIGIN + timedelta(days=int(serial))
+    return None
+
+
+def _date_of_text(text: str) -> date | None:
+    if match := _DAY_FIRST.fullmatch(text):
+        day, month, year = match[1], int(match[3]), match[4]
+    elif match := _YEAR_FIRST.fullmatch(text):
+        day, month, year = match[4], int(match[3]), match[1]
+    elif match := _DAY_MONTH.fullmatch(text):
+        day, month, year = match[1], MONTHS.get(match[2], 0), match[3]
+    elif match := _MONTH_DAY.fullmatch(text):
+        day, month, year = match[2], MONTHS.get(match[1], 0), match[3]
+    elif _SERIAL.fullmatch(text):
+        return _date_of_serial(int(text))
+    else:
+        return None
+    if len(year) == 2 and year < FIRST_SHORT_YEAR:
+        return None
+    try:
+        return date(int(year) + (2000 if len(year) == 2 else 0), month, int(day))
+    except ValueError:
+        return None
+
+
+# Numbers -------------------------------------------------------------------------------------------------------------
+
+
+_NOT_AN_AMOUNT = _("{column} “{value}” is not an amount. Write it like 12345.500 or OMR 12,345.500.")
+_NOT_A_QUANTITY = _("{column} “{value}” is not a number. Write only the number, like 250; the unit has its own column.")
+_NOT_A_COUNT = _("{column} “{value}” is not a whole number from 1 to 9,999. Write only how many, for example 2.")
+
+
+def parse_amount(cell: Cell) -> Decimal | None:
+    """OMR with three decimals, greater than zero."""
+    if isinstance(cell, str):
+        text = readable(cell)
+        if text is None:
+            return None
+        text = text.translate(_NUMERALS).lower()
+        match = _MONEY.fullmatch(text)
+        if not match and _OTHER_CURRENCY.search(text):
+            raise Unreadable(_("{column} “{value}” is not in OMR. Write the equivalent in Omani rials."))
+        amount = _number_of_text(match[1] if match else "", _NOT_AN_AMOUNT)
+    elif cell is None:
+        return None
+    else:
+        amount = _number_of_number(cell, _NOT_AN_AMOUNT)
+    if not 0 < amount < MAX_AMOUNT:
+        raise Unreadable(_("{column} “{value}” must be greater than zero and below a million million OMR."))
+    return amount
+
+
+def parse_quantity(cell: Cell) -> Decimal | None:
+    """A quantity without its unit, greater than zero, with at most three decimals."""
+    if isinstance(cell, str):
+        text = readable(cell)
+        if text is None:
+            return None
+        quantity = _number_of_text(text.translate(_NUMERALS), _NOT_A_QUANTITY)
+    elif cell is None:
+        return None
+    else:
+        quantity = _number_of_number(cell, _NOT_A_QUANTITY)
+    if not 0 < quantity < MAX_QUANTITY:
+        raise Unreadable(_("{column} “{value}” must be greater than zero and below a thousand million."))
+    return quantity
+
+
+def parse_count(cell: Cell) -> int | None:
+    """A whole number of containers, 1 to 9,999."""
+    if isinstance(cell, str):
+        text = readable(cell)
+        if text is None:
+            return None
+        number = _number_of_text(text.translate(_NUMERALS), _NOT_A_COUNT)
+    elif cell is None:
+        return None
+    else:
+        number = _number_of_number(cell, _NOT_A_COUNT)
+    if not 1 <= number <= MAX_CONTAINERS or number != int(number):
+        raise Unreadable(_NOT_A_COUNT)
+    return int(number)
+
+
+def _number_of_text(text: str, complaint: StrPromise) -> Decimal:
+    if not _NUMBER.fullmatch(text):
+        raise Unreadable(complaint)
+    return _three_decimals(Decimal(text.replace(",", "").replace(" ", "")), EXACT)
+
+
+def _number_of_number(cell: Cell, complaint: StrPromise) -> Decimal:
+    """The number as it was typed: a float's shortest text, since 12345.678 is stored as 12345.678000000000793…"""
+    if isinstance(cell, bool) or not isinstance(cell, int | float | Decimal):
+        raise Unreadable(complaint)
+    number = Decimal(repr(cell)) if isinstance(cell, float) else Decimal(cell)
+    if not number.is_finite():
+        raise Unreadable(complaint)
+    return _three_decimals(number, max(NOISE, abs(number) * Decimal("1e-15")))
+
+
+def _three_decimals(number: Decimal, noise: Decimal) -> Decimal:
+    """Round half up what is mere floating-point noise; more decimals than three are a fault."""
+    if abs(number) >= MAX_AMOUNT:
+        return MAX_AMOUNT.copy_sign(number)
+    rounded = number.quantize(BAISA, ROUND_HALF_UP)
+    if abs(rounded - number) > noise:
+        raise Unreadable(_("{column} “{value}” has more than three decimals. Round it to three."))
+    return rounded
+
+
+# Text ----------------------------------------------------------------------------------------------------------------
+
+
+def text_parser(longest: int, *, code: bool = False) -> Parser:
+    """Text of at most `longest` characters; a `code` gets ASCII digits, so that ١٢٣ and 123 are one number."""
+
+    def parse(cell: Cell) -> str | None:
+        if isinstance(cell, str):
+            text = readable(cell)
+            if text is None:
+                return None
+            if code and not text.isascii():
+                text = text.translate(_ASCII_DIGITS)
+        elif cell is None:
+            return None
+        elif isinstance(cell, date):
+            raise Unreadable(
+                _("{column} “{value}”: Excel has made this a date. Format the column as text and retype it.")
+            )
+        elif isinstance(cell, int | float) and not isinstance(cell, bool):
+            text = _digits(cell)
+        else:
+            raise Unreadable(_("{column} “{value}” is not text. Type the text."))
+        if len(text) > longest:
+            raise Unreadable(_("{column} “{value}” is longer than {limit} characters. Shorten it."), limit=longest)
+        return text
+
+    return parse
+
+
+def _digits(number: float) -> str:
+    """A number in a text column, as it was typed."""
+    if isinstance(number, int):
+        if abs(number) < 10**60:
+            return str(number)
+    elif abs(number) < EXCEL_DIGITS and number.is_integer():
+        return str(int(number))
+    raise Unreadable(
+        _("{column} “{value}”: Excel has rounded or shortened this number. Format the column as text and retype it.")
+    )
+
+
+def lc_parser(longest: int) -> Parser:
+    """Letter of credit numbers, several separated by commas, semicolons, line breaks, “&” or “and” → “a, b”."""
+    one = text_parser(longest, code=True)
+
+    def parse(cell: Cell) -> object:
+        if not isinstance(cell, str) or not _SEVERAL.search(cell):
+            return one(cell)
+        numbers = [str(number) for number in map(one, _SEVERAL.split(cell)) if number]
+        return one(", ".join(dict.fromkeys(numbers)))
+
+    return parse
+
+
+def choice_parser(options: Mapping[str, str]) -> Parser:
+    """One of the keys of `options`, whose values are the words for it, compared without blanks and punctuation."""
+    words = {re.sub(r"[\W_]", "", word): key for key, value in options.items() for word in [key, *value.split()]}
+    listed = ", ".join(options)
+
+    def parse(cell: Cell) -> str | None:
+        text = readable(cell) if isinstance(cell, str) else None
+        if text is None and (cell is None or isinstance(cell, str)):
+            return None
+        found = words.get(re.sub(r"[\W_]", "", (text or "").casefold()))
+        if not found:
+            raise Unreadable(_("{column} “{value}” is not known. Write one of: {options}."), options=listed)
+        return found
+
+    return parse

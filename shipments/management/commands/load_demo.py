@@ -1,0 +1,111 @@
+"""Load the demonstration: people, divisions, responsibilities, and a tracker through the real import."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import services as accounts
+from accounts.choices import WORKING_DEPARTMENTS
+from accounts.models import Division, User
+from clearance import context, embedded
+from clearance.clock import day_of
+from shipments import services as shipments
+from shipments.imports import workbook
+from shipments.management import demonstration
+from shipments.models import Shipment
+from workflow import services as workflow
+from workflow.models import TemplateStep
+
+FOLDER = embedded.VAR / "demo"
+
+
+class Command(BaseCommand):
+    help = "Load the demonstration (once) and print its sign-ins. Everybody and everything in it is made up."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.DEBUG:
+            raise CommandError("The demonstration has known sign-ins: it is loaded with DEBUG=1 only. Set DEMO=0.")
+        at = timezone.now()
+        password = self._password()
+        with context.acting(channel="command"), transaction.atomic():
+            people = self._people(password)
+            if not Shipment.objects.exists():
+                self._shipments(people, at=at)
+        self._tell(password)
+
+    def _password(self) -> str:
+        """The given one, else the one of the first run, else a random one that the next run will find."""
+        kept = FOLDER / "password"
+        password = os.environ.get("DEMO_PASSWORD") or (kept.read_text().strip() if kept.exists() else "")
+        password = password or f"Dhow-{secrets.token_hex(4)}-7"
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        kept.touch(mode=0o600)
+        kept.write_text(password + "\n")
+        return password
+
+    def _people(self, password: str) -> dict[str, User]:
+        for code, name in demonstration.DIVISIONS:
+            Division.objects.get_or_create(code=code, defaults={"name": name})
+        known = {user.email: user for user in User.objects.filter(email__endswith="@clearance.example")}
+        hashed = next((user.password for user in known.values() if user.check_password(password)), "")
+        for member in demonstration.CAST:
+            if member.email not in known:
+                known[member.email] = accounts.take_on(
+                    email=member.email, full_name=member.full_name, department=member.department, role=member.role
+                )
+        people = {member.name: known[member.email] for member in demonstration.CAST}
+        if not hashed:
+            # One hash for all of them: hashing is slow by design, and the password is the same.
+            people["admin"].set_password(password)
+            hashed = people["admin"].password
+        User.objects.filter(email__in=known).exclude(password=hashed).update(password=hashed)
+        prefix_of = {"BusinessUnit": "bu", "Finance": "finance", "C&C": "cc", "Stores": "stores"}
+        pairs = {
+            department: (people[f"{prefix_of[department]}.ppr"], people[f"{prefix_of[department]}.apr"])
+            for department in WORKING_DEPARTMENTS
+        }
+        workflow.load_fallbacks(pairs=pairs)
+        return people
+
+    def _shipments(self, people: dict[str, User], *, at: datetime) -> None:
+        steps = [
+            (str(number), name, offset, is_optional)
+            for number, name, offset, is_optional in TemplateStep.objects.filter(template__is_current=True)
+            .order_by("step_number")
+            .values_list("step_number", "name", "offset_days", "is_optional")
+        ]
+        tracker: Path = FOLDER / "tracker.xlsx"
+        tracker.write_bytes(demonstration.tracker_workbook(around=day_of(at), steps=steps))
+        imported = workbook.import_workbook(tracker, name=tracker.name, by=people["bu.ppr"], at=at)
+        if imported.report.failed:
+            raise CommandError(f"The demonstration does not import: {imported.report.faults[:3]}")
+        expected = list(Shipment.objects.active().filter(eta__gt=day_of(at)).order_by("-eta")[:5])
+        for edits, shipment in enumerate(expected[:3], 1):
+            for day in range(1, edits + 1):
+                shipments.change_eta(
+                    shipment_id=shipment.pk,
+                    eta=shipment.eta + timedelta(days=day),
+                    by=people["bu.ppr"],
+                    at=at,
+                    reason="Vessel rolled to the next sailing",
+                )
+        for shipment in expected[3:]:
+            shipments.cancel(
+                shipment_id=shipment.pk, reason="Order withdrawn by the principal", by=people["bu.head"], at=at
+            )
+
+    def _tell(self, password: str) -> None:
+        self.stdout.write("Sign in with one of these addresses and the password below:")
+        for member in demonstration.CAST:
+            place = f"{member.department or 'all departments'}, {member.role}"
+            self.stdout.write(f"  {member.email:32} {member.full_name:20} {place}")
+        self.stdout.write(f"Password: {password}")

@@ -1,0 +1,142 @@
+"""The field's rules about shipments: ETA, risk, money at risk. Pure; the day is always given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from accounts.models import User
+from clearance.errors import Forbidden, InvalidFields, VersionConflict
+from shipments.choices import EARLIEST_DATE, LATEST_DATE, Risk, Status
+from shipments.errors import (
+    EtaEditForbidden,
+    EtaEditLimitReached,
+    EtaInThePast,
+    ShipmentCancelled,
+    ShipmentCompleted,
+)
+from shipments.models import MAX_ETA_EDITS, Shipment
+
+# What the Business Unit may amend; the ETA has a verb of its own.
+AMENDABLE = (
+    "shipment_number",
+    "division",
+    "transport_mode",
+    "principal",
+    "brand",
+    "supplier_invoice_number",
+    "supplier_invoice_date",
+    "lc_number",
+    "lc_issuing_bank",
+    "invoice_amount_omr",
+    "bl_number",
+    "vessel",
+    "port_of_loading",
+    "port_of_discharge",
+    "sail_date",
+    "container_count",
+    "quantity",
+    "quantity_unit",
+    "ata",
+)
+
+# Days after the ETA that cost nothing. Source: SOP, step 14.0 (collected on day 7, the last day before demurrage).
+FREE_TIME_DAYS = 7
+
+# The first day of each risk, counted from the ETA. Source: requirement C15.
+RISK_FROM_DAY = (
+    (FREE_TIME_DAYS + 1, Risk.DEMURRAGE),
+    (FREE_TIME_DAYS, Risk.URGENT),
+    (5, Risk.CRITICAL),
+    (4, Risk.WARNING),
+    (0, Risk.ON_TIME),
+)
+
+
+def require_permission(by: User, permission: str) -> None:
+    """:raises Forbidden: the person's roles don't carry the permission (`app.codename`)."""
+    if not by.has_perm(permission):
+        raise Forbidden
+
+
+def require_eta_editor(by: User | None) -> None:
+    """:raises EtaEditForbidden: the person isn't of the Business Unit; administrators aren't either."""
+    if by is None or not by.is_in_business_unit():
+        raise EtaEditForbidden
+
+
+def require_not_past(eta: date, *, today: date) -> None:
+    """:raises EtaInThePast: the ETA lies before today in Muscat; today itself is fine."""
+    if eta < today:
+        raise EtaInThePast(eta=eta, today=today)
+
+
+def require_believable_dates(values: Mapping[str, Any]) -> None:
+    """:raises InvalidFields: naming every date among the values that only a slip in the year explains."""
+    faults = {
+        name: [
+            _("The date {on} is not between {earliest} and {latest}. Check the year.").format(
+                on=value, earliest=EARLIEST_DATE, latest=LATEST_DATE
+            )
+        ]
+        for name, value in values.items()
+        if isinstance(value, date) and not EARLIEST_DATE <= value <= LATEST_DATE
+    }
+    if faults:
+        raise InvalidFields(faults)
+
+
+def require_edit_left(shipment: Shipment) -> None:
+    """:raises EtaEditLimitReached: all three changes are used."""
+    if shipment.eta_edit_count >= MAX_ETA_EDITS:
+        raise EtaEditLimitReached(number=shipment.shipment_number)
+
+
+def require_current(shipment: Shipment, version: int | None) -> None:
+    """:raises VersionConflict: the caller's version isn't the shipment's."""
+    if version is not None and version != shipment.version:
+        raise VersionConflict(current=shipment.version)
+
+
+def require_not_cancelled(shipment: Shipment) -> None:
+    """:raises ShipmentCancelled:"""
+    if shipment.status == Status.CANCELLED:
+        raise ShipmentCancelled(number=shipment.shipment_number)
+
+
+def require_active(shipment: Shipment) -> None:
+    """:raises ShipmentCancelled: :raises ShipmentCompleted:"""
+    require_not_cancelled(shipment)
+    if shipment.status == Status.COMPLETED:
+        raise ShipmentCompleted(number=shipment.shipment_number)
+
+
+def risk(*, status: str, eta: date, on: date) -> Risk | None:
+    """How near an active shipment is to demurrage; None once it is completed or cancelled."""
+    if status != Status.ACTIVE:
+        return None
+    days = (on - eta).days
+    return next((risk for first_day, risk in RISK_FROM_DAY if days >= first_day), Risk.EXPECTED)
+
+
+def omr_at_risk(*, container_count: int | None, eta: date, on: date, daily_rate_omr: Decimal) -> Decimal:
+    """What demurrage costs, or would cost with its first day: containers (unknown = 1) x rate x days past day 7."""
+    days_past = max((on - eta).days - FREE_TIME_DAYS, 1)
+    return (container_count or 1) * daily_rate_omr * days_past
+
+
+def normalised(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Trim texts, and write several LC numbers in one way: `LC1, LC2`."""
+    neat = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
+    if numbers := neat.get("lc_number"):
+        neat["lc_number"] = ", ".join(filter(None, (number.strip() for number in numbers.split(","))))
+    return neat
+
+
+def differing(shipment: Shipment, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep those of the values that the shipment doesn't hold already."""
+    return {name: value for name, value in values.items() if getattr(shipment, name) != value}

@@ -1,0 +1,32 @@
+"""Filters of the step list."""
+
+from __future__ import annotations
+
+import django_filters as filters
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from clearance.api.filters import IdFilter, IsoDateFilter, TrueOrFalseFilter
+from clearance.clock import day_of
+from workflow.choices import StepStatus
+from workflow.models import DEPARTMENTS, WorkflowStep
+
+
+class StepFilters(filters.FilterSet):
+    status = filters.ChoiceFilter(choices=StepStatus.choices, method="having_status")
+    department = filters.ChoiceFilter(choices=DEPARTMENTS)
+    shipment = IdFilter(field_name="shipment_id")
+    is_critical = TrueOrFalseFilter()
+    target_from = IsoDateFilter(field_name="target_date", lookup_expr="gte")
+    target_to = IsoDateFilter(field_name="target_date", lookup_expr="lte")
+    search = filters.CharFilter(method="matching", label="Part of the step's name or of the shipment's number")
+
+    class Meta:
+        model = WorkflowStep
+        fields = ()
+
+    def having_status(self, steps: QuerySet[WorkflowStep], name: str, value: str) -> QuerySet[WorkflowStep]:
+        return steps.having_status(value, on=day_of(timezone.now()))  # type: ignore[attr-defined,no-any-return]
+
+    def matching(self, steps: QuerySet[WorkflowStep], name: str, value: str) -> QuerySet[WorkflowStep]:
+        return steps.filter(Q(step_name__icontains=value) | Q(shipment__shipment_number__istartswith=value))
