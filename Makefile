@@ -3,7 +3,7 @@ PYTHON := $(shell for python in python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 
-.PHONY: help run demo test lint bench requirements venv
+.PHONY: help run demo test lint bench soak requirements venv
 
 help:
 	@echo "make run           start everything and stay (PORT=8000, DEMO=0 for no demonstration; Ctrl-C stops it)"
@@ -11,6 +11,7 @@ help:
 	@echo "make test          every check and every test, with coverage"
 	@echo "make lint          the checks alone"
 	@echo "make bench         the measurements in benchmarks/"
+	@echo "make soak          200 kills of workers in sweep and delivery (some minutes; SOAK_KILLS=n)"
 	@echo "make requirements  pin the requirements again from requirements.in and requirements-dev.in"
 
 run: venv
@@ -43,6 +44,10 @@ test: lint
 
 bench: venv
 	$(BIN)/python -m benchmarks
+
+soak: export SOAK_KILLS ?= 200
+soak: venv
+	$(BIN)/python -m pytest clearance/tests/test_soak.py --capture=no --quiet
 
 requirements: venv
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --output-file requirements.txt requirements.in

@@ -36,6 +36,7 @@ for name, module in list(sys.modules.items()):
 
 from django.apps import apps
 from django.core.management import call_command
+from django.db import connection
 from django.db.models.signals import post_migrate
 
 from accounts.models import User
@@ -66,6 +67,17 @@ def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
     """
     last = [app for app in apps.get_app_configs() if app.models_module is not None][-1]
     post_migrate.connect(_load_reference_data, sender=last, dispatch_uid="reference data of the tests")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """End what still holds the test database when it is to be dropped: a browser's last request may be under way."""
+    yield
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
 
 
 # The cast ------------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import services as accounts
 from accounts.models import Absence, Division, SignIn, User
+from alerts.admin import MailForm, choose_mail
 from clearance.admin.desk import DeskAdmin, ReadOnlyDesk
 from clearance.admin.verbs import Button, Verb
 from clearance.clock import day_of
@@ -108,6 +109,15 @@ class PersonAdmin(DeskAdmin, UserAdmin):
             run=lambda person, *, by, at: accounts.amend_person(user_id=person.pk, changes={"is_active": True}, at=at),
             done=_("{object} is active again."),
             fits=lambda person, _request: not person.is_active,
+        ),
+        Verb(
+            name="mail",
+            label=_("Choose mail"),
+            explanation=_("Which alerts the person gets by mail, from the next sweep on. The inbox shows all of them."),
+            permission="accounts.change_user",
+            run=choose_mail,
+            form=MailForm,
+            done=_("{object}: the choice counts from the next sweep on."),
         ),
     )
 

@@ -18,8 +18,13 @@ READ = frozenset(
         "workflow.view_departmentfallback",
         "accounts.view_division",
         "accounts.view_absence",
+        "alerts.view_alert",
+        "alerts.acknowledge_alert",
+        "alerts.view_escalationrule",
+        "alerts.view_holiday",
     }
 )
+OVERSEE = frozenset({"accounts.view_user", "alerts.view_sweeprun"})
 COMPLETE = frozenset({"workflow.complete_workflowstep"})
 LEAD = COMPLETE | {
     "workflow.reopen_workflowstep",
@@ -54,6 +59,16 @@ ADMINISTER = (
         "accounts.add_division",
         "accounts.change_division",
         "accounts.view_signin",
+        "alerts.add_escalationrule",
+        "alerts.end_escalationrule",
+        "alerts.add_holiday",
+        "alerts.change_holiday",
+        "alerts.delete_holiday",
+        "alerts.view_sweeprun",
+        "alerts.run_sweep",
+        "outbox.view_message",
+        "outbox.resend_message",
+        "outbox.view_mailserver",
         "django_celery_beat.view_periodictask",
         "django_celery_beat.change_periodictask",
         "django_celery_beat.view_crontabschedule",
@@ -72,7 +87,7 @@ def permissions_of(department: str, role: str) -> frozenset[str]:
     if not department:
         return frozenset()
     if role == Role.READ_ONLY or department in OVERSIGHT:
-        return READ | {"accounts.view_user"} if department in OVERSIGHT else READ
+        return READ | OVERSEE if department in OVERSIGHT else READ
     granted = READ | COMPLETE
     if department == Department.BUSINESS_UNIT:
         granted |= REGISTER
@@ -114,6 +129,11 @@ _RESOURCES = {
     "division": "divisions",
     "absence": "absences",
     "signin": "sign_ins",
+    "alert": "alerts",
+    "escalationrule": "escalation_rules",
+    "holiday": "holidays",
+    "sweeprun": "sweep_runs",
+    "message": "messages",
 }
 
 

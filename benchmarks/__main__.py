@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.measure import RESULTS, ROOT
 
-NAMES = ("read", "import_tracker", "eta_change", "list_shipments", "start")
+NAMES = ("read", "import_tracker", "eta_change", "sweep", "list_shipments", "start")
 README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
 

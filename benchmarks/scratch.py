@@ -75,17 +75,23 @@ def settle(connection: psycopg.Connection) -> None:
         connection.execute("CHECKPOINT")
 
 
-def fill(connection: psycopg.Connection, number: int, *, with_steps: bool) -> None:
-    """Have so many active shipments, their ETAs spread over three years up to two months on, and their late steps open.
+# ETAs over three years up to two months on.
+SPREAD = "current_date + 60 - (i::bigint * 7919 %% 1155)::int"
+
+
+def fill(
+    connection: psycopg.Connection, number: int, *, with_steps: bool, eta: str = SPREAD, done: str = "offset_days < -1"
+) -> None:
+    """Have so many active shipments; `eta` of the i-th and the steps that are `done` are SQL.
 
     Without the foreign keys' checks where the account may do without them: that is not what is measured.
     """
     say(f"filling in {number:,} shipments" + (" with their steps" if with_steps else ""))
     with suppress(psycopg.errors.InsufficientPrivilege):
         connection.execute("SET session_replication_role = replica")
-    connection.execute(_SHIPMENTS, {"number": number})
+    connection.execute(_SHIPMENTS.format(eta=eta), {"number": number})
     if with_steps:
-        connection.execute(_STEPS)
+        connection.execute(_STEPS.format(done=done))
     with suppress(psycopg.errors.InsufficientPrivilege):
         connection.execute("RESET session_replication_role")
     settle(connection)
@@ -103,7 +109,7 @@ _SHIPMENTS = """
            10000 + i * 1.375, 'BOL' || i, 'Vessel ' || i %% 60, 'Port ' || i %% 30, 'Sohar', day.eta - 14, 1 + i %% 12,
            10 + i %% 4000, 'units', day.eta, 0, '', 'active', '', clerk.id, now(), now(), 1
     FROM generate_series(1, %(number)s) AS i
-    CROSS JOIN LATERAL (SELECT current_date + 60 - (i::bigint * 7919 %% 1155)::int AS eta) AS day
+    CROSS JOIN LATERAL (SELECT {eta} AS eta) AS day
     CROSS JOIN (SELECT array_agg(id ORDER BY id) AS ids FROM accounts_division) AS division
     CROSS JOIN (SELECT min(id) AS id FROM accounts_user) AS clerk
 """
@@ -122,7 +128,7 @@ _STEPS = """
     CROSS JOIN workflow_templatestep fact
     LEFT JOIN workflow_departmentfallback duty ON duty.department = fact.department
     CROSS JOIN LATERAL (
-        SELECT CASE WHEN fact.offset_days < -1 THEN shipment.eta + fact.offset_days END AS actual_date
+        SELECT CASE WHEN {done} THEN shipment.eta + fact.offset_days END AS actual_date
     ) AS done
     ORDER BY shipment.id, fact.step_number
 """

@@ -12,6 +12,7 @@ from typing import ClassVar
 import redis
 from django.conf import settings
 from django.db import connection
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
@@ -19,12 +20,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from alerts import selectors as alerts
 from clearance import __version__
 
 STATUSES = ["ok", "degraded", "down"]
 PATIENCE_SECONDS = 0.07
 _STARTED = time.monotonic()
 _waiting: dict[str, Future[None]] = {}
+
+
+class SweepIsLate(Exception):
+    """No sweep came to its end for longer than it may take."""
 
 
 def _ask_database() -> None:
@@ -40,20 +46,28 @@ def _redis() -> redis.Redis:
     return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=PATIENCE_SECONDS, socket_connect_timeout=0.05)
 
 
+def _ask_sweep() -> None:
+    try:
+        if not alerts.sweep_is_healthy(at=timezone.now()):
+            raise SweepIsLate
+    finally:
+        connection.close()
+
+
 def _ask_redis() -> None:
     _redis().ping()
 
 
 @cache
 def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=2, thread_name_prefix="health")
+    return ThreadPoolExecutor(max_workers=3, thread_name_prefix="health")
 
 
-_QUESTIONS: dict[str, Callable[[], None]] = {"database": _ask_database, "redis": _ask_redis}
+_QUESTIONS: dict[str, Callable[[], None]] = {"database": _ask_database, "redis": _ask_redis, "sweep": _ask_sweep}
 
 
 def answering(*servers: str) -> dict[str, bool]:
-    """Which of the servers (`database`, `redis`) answer in time; all are asked at once.
+    """Which of the servers (`database`, `redis`) answer in time, and whether the `sweep` runs; all are asked at once.
 
     A question that hangs is asked once: until it returns, the answer is no.
     """
@@ -85,6 +99,7 @@ class HealthSerializer(serializers.Serializer):
     uptime_seconds = serializers.IntegerField(required=False)
     database = serializers.BooleanField(required=False)
     redis = serializers.BooleanField(required=False)
+    sweep = serializers.BooleanField(required=False, help_text="It came to its end within the last 26 hours.")
 
 
 @extend_schema(responses=HealthSerializer, auth=[], tags=["health"])
@@ -129,10 +144,10 @@ class Redis(_Servers):
 
 
 class Health(_Open):
-    """How the process is: always 200 while it serves; `degraded` says that a server doesn't answer."""
+    """How the process is: always 200 while it serves; `degraded` says what doesn't work: a server, or the sweep."""
 
     def get(self, request: Request) -> Response:
-        found = answering("database", "redis")
+        found = answering("database", "redis", "sweep")
         return Response(
             {
                 "status": "ok" if all(found.values()) else "degraded",

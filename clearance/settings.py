@@ -7,6 +7,7 @@ from pathlib import Path
 import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
+from kombu.entity import Exchange, Queue
 
 from clearance import embedded
 
@@ -201,7 +202,10 @@ CELERY_BROKER_URL = env("CELERY_BROKER_URL", default="") or embedded.as_broker_u
 CELERY_RESULT_BACKEND = env("CELERY_RESULT_BACKEND", default="") or embedded.as_broker_url(REDIS_URL)
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+# A worker that names no queues takes from these, in this order: an alert is raised before any mail goes out.
+CELERY_TASK_QUEUES = [Queue(name, Exchange(name), routing_key=name) for name in ("alerts", "mail", "default")]
 CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_ROUTES = {"alerts.tasks.sweep": "alerts", "alerts.tasks.deliver": "mail"}
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_TIME_LIMIT = 600
@@ -209,7 +213,11 @@ CELERY_TASK_SOFT_TIME_LIMIT = 570
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_RESULT_EXPIRES = timedelta(hours=24)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {"queue_order_strategy": "priority"}
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # wait for Redis for as long as it takes
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "queue_order_strategy": "priority",
+    "visibility_timeout": 900,  # seconds until a killed worker's task goes to another; longer than any task may take
+}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 # Mail ----------------------------------------------------------------------------------------------------------------
@@ -217,7 +225,20 @@ EMAIL_HOST = env("SMTP_HOST", default="localhost")
 EMAIL_PORT = env.int("SMTP_PORT", default=587)
 EMAIL_HOST_USER = env("SMTP_USER", default="")
 EMAIL_HOST_PASSWORD = env("SMTP_PASSWORD", default="")
+EMAIL_USE_TLS = EMAIL_PORT == 587 and bool(EMAIL_HOST_USER)
+EMAIL_USE_SSL = EMAIL_PORT == 465
+EMAIL_TIMEOUT = 10
+EMAIL_FILE_PATH = embedded.VAR / "mail"
+# A production without a mail server waits for one, in plain sight; only on one's own machine mail becomes files.
+MAIL_BECOMES_FILES = DEBUG and not env("SMTP_HOST", default="")
+EMAIL_BACKEND = "outbox.backends.MailFolder" if MAIL_BECOMES_FILES else "outbox.backends.Smtp"
+MAIL_LEASE = timedelta(seconds=env.int("MAIL_LEASE_SECONDS", default=120))
 DEFAULT_FROM_EMAIL = env("SMTP_FROM", default="clearance@localhost")
+BASE_URL = env("BASE_URL", default=f"http://127.0.0.1:{env('PORT', default='8000')}").rstrip("/")
+
+# Escalation ----------------------------------------------------------------------------------------------------------
+# Rungs of day 4 to 8 that fall on a day off are raised on the last working day before it.
+ALERTS_PULL_FORWARD = env.bool("ALERTS_PULL_FORWARD", default=True)
 
 # The field's figures -------------------------------------------------------------------------------------------------
 DEMURRAGE_DAILY_RATE_OMR = Decimal(env("DEMURRAGE_DAILY_RATE_OMR", default="38.462"))  # about 100 USD per container

@@ -45,6 +45,7 @@ v1 = [
     path("", include("accounts.urls")),
     path("", include("shipments.urls")),
     path("", include("workflow.urls")),
+    path("", include("alerts.urls")),
     path("health", health.Health.as_view()),
     path("health/live", health.Live.as_view()),
     path("health/ready", health.Ready.as_view()),

@@ -20,6 +20,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from alerts.models import Alert
 from clearance.admin.desk import DeskAdmin
 from clearance.admin.display import pill, tell_risk
 from clearance.admin.lists import DefaultedFilter
@@ -394,11 +395,13 @@ class ShipmentAdmin(DeskAdmin):
             step.days_overdue = (today - step.target_date).days if step.status == StepStatus.OVERDUE else 0
             step.entry = Shipment._meta.get_field(name).verbose_name if (name := step.filled_by_field) else ""
         self._tell([shipment], steps_of={shipment.pk: _counted(steps)})
+        alerts = self.admin_site.get_model_admin(Alert).of_one(shipment, request)
         next_step = next((step for step in steps if not step.is_closed and not step.is_optional), None)
         return {
             "shipment": shipment,
             "steps": steps,
             "next_step": next_step,
+            "alerts": alerts,
             "most_eta_edits": MAX_ETA_EDITS,
             "on": today,
         }

@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Count, DateField, DurationField, ExpressionWrapper, F, Q, Value
-from django.db.models.functions import Coalesce, ExtractDay, Greatest
+from django.db.models import Count, Q
 from django.http import HttpRequest
 
 from accounts.choices import WORKING_ROLES
+from alerts.models import Alert, SweepRun
 from clearance.admin.display import pill, tell_risk
+from clearance.admin.lists import container_days
+from outbox.models import Message
 from shipments import rules
 from shipments.choices import Risk
 from shipments.models import Shipment
@@ -20,19 +22,39 @@ from workflow.models import WorkflowStep
 if TYPE_CHECKING:
     from clearance.admin.site import ClearanceSite
 
+MY_ALERTS = 5
 MY_STEPS = 25
 NEAR_DEMURRAGE = 10
 
 
 def today(site: ClearanceSite, request: HttpRequest, *, on: date) -> dict[str, Any]:
-    """What the first page shows, in at most three statements."""
+    """What the first page shows, in at most six statements, and one more while the mail server is down."""
     if not request.user.has_perm("workflow.view_workflowstep"):
         return {"on": on}
     return {
         "on": on,
+        "notices": _notices(site, request),
+        **_my_alerts(site, request, on=on),
         **_my_steps(site, request, on=on),
         "near_demurrage": _near_demurrage(request, on=on),
     }
+
+
+def _notices(site: ClearanceSite, request: HttpRequest) -> list[dict[str, Any]]:
+    """What is wrong with the machinery that people rely on."""
+    told = [site.get_model_admin(SweepRun).notice(request)]
+    if request.user.has_perm("outbox.view_mailserver"):
+        told.append(site.get_model_admin(Message).notice(request))
+    return [notice for notice in told if notice]
+
+
+def _my_alerts(site: ClearanceSite, request: HttpRequest, *, on: date) -> dict[str, Any]:
+    """My open alerts, the most money at risk first; nothing to count where the first of them are all."""
+    alerts = site.get_model_admin(Alert).waiting_for(request, most=MY_ALERTS + 1)
+    count = len(alerts)
+    if count > MY_ALERTS:
+        count = Alert.objects.visible_to(request.user, on=on).addressed_to(request.user, on=on).open().steps()
+    return {"my_alerts": alerts[:MY_ALERTS], "my_alerts_count": count}
 
 
 def _my_steps(site: ClearanceSite, request: HttpRequest, *, on: date) -> dict[str, Any]:
@@ -51,7 +73,7 @@ def _my_steps(site: ClearanceSite, request: HttpRequest, *, on: date) -> dict[st
     page = site.get_model_admin(WorkflowStep)
     steps = list(
         mine.filter(target_date__lte=on + timedelta(days=7))
-        .annotate(container_days=_container_days(on=on))
+        .annotate(container_days=container_days(on=on))
         .select_related("shipment", "template_step")
         .with_status(on=on)
         .order_by("-container_days", "target_date", "id")[:MY_STEPS]
@@ -75,12 +97,6 @@ def _near_demurrage(request: HttpRequest, *, on: date) -> list[Shipment]:
     for shipment in found:
         tell_risk(shipment, on=on)
     return found
-
-
-def _container_days(*, on: date) -> Any:
-    """OMR at risk without the rate, which is the same for all: what `rules.omr_at_risk` computes, for sorting."""
-    since_eta = ExtractDay(ExpressionWrapper(Value(on, DateField()) - F("shipment__eta"), DurationField()))
-    return Coalesce(F("shipment__container_count"), 1) * Greatest(since_eta - rules.FREE_TIME_DAYS, 1)
 
 
 def _first_day(risk: Risk) -> int:

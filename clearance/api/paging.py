@@ -30,15 +30,19 @@ class Pages(BasePagination):
 
     page_size = 50
     most_per_page = 200
+    has_pages = True
 
     def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
         self.request, self.view = request, view
         given = request.query_params
+        if "page" in given and not self.has_pages:
+            sentence = _("This list has no pages. Follow `next` and `previous` as they come, or start with `cursor=`.")
+            raise exceptions.ValidationError({"page": [sentence]})
         self.size = self._whole(given, "page_size", self.page_size, most=self.most_per_page)
         self.ordering = self._ordering(given.get("ordering") or view.ordering, view.ordering_fields)
         self.previous_link = self.next_link = None
-        if "cursor" in given:
-            return self._by_cursor(queryset, given["cursor"])
+        if "cursor" in given or not self.has_pages:
+            return self._by_cursor(queryset, given.get("cursor", ""))
         return self._by_page(queryset, self._whole(given, "page", 1, most=1_000_000))
 
     def get_paginated_response(self, data: Any) -> Response:
@@ -154,10 +158,12 @@ class Pages(BasePagination):
             schema = {"type": kind}
             return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
 
+        by_page = [parameter("page", "integer", "Page, from 1.")] if self.has_pages else []
+        instead = " instead" if self.has_pages else ""
         return [
-            parameter("page", "integer", "Page, from 1."),
+            *by_page,
             parameter("page_size", "integer", "Rows per page, at most 200."),
-            parameter("cursor", "string", "Page by cursor instead: empty for the first page, then as `next` says."),
+            parameter("cursor", "string", f"Page by cursor{instead}: empty for the first page, then as `next` says."),
             {
                 **parameter("ordering", "string", "One field; `-` in front for descending."),
                 "schema": {
@@ -181,3 +187,9 @@ class Pages(BasePagination):
                 "count_is_exact": {"type": "boolean", "example": True},
             },
         }
+
+
+class ByCursor(Pages):
+    """By `cursor` only, for lists that grow while they are read: a page would shift, a cursor stays in its place."""
+
+    has_pages = False

@@ -84,8 +84,9 @@ def free_for_all(*verbs: Callable[[], Any]) -> list[Any]:
 
 
 def _room_in_pool() -> int:
-    """Connections that the threads can have at once: all but this thread's own."""
-    return int(connection.settings_dict["OPTIONS"]["pool"]["max_size"]) - 1
+    """Connections that the threads can have at once: all that nobody holds, as this thread does."""
+    pool = connection.pool.get_stats()
+    return int(pool["pool_max"] - (pool["pool_size"] - pool["pool_available"]))
 
 
 def _wait_until_waiting(wanted: int) -> None:

@@ -72,7 +72,7 @@ class TestTheFirstPage:
             arriving(bu_clerk, days=-6)
         client = pages.signed_in(getattr(cast, who))
 
-        with django_assert_max_num_queries(9):
+        with django_assert_max_num_queries(13):
             client.get("/admin/")
 
     def test_and_every_other_page_has_no_script_or_style_of_its_own(self, cc_head, bu_clerk):

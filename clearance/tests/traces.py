@@ -10,7 +10,9 @@ import pytest
 from django.db import models
 
 from accounts.models import Absence, Division, SignIn, User
+from alerts.models import Alert, EscalationRule, Holiday
 from clearance.errors import DomainError
+from outbox.models import Message, MutedMail
 from shipments.models import Shipment
 from workflow.models import DepartmentFallback, Responsibility, TemplateStep, WorkflowStep, WorkflowTemplate
 
@@ -27,6 +29,11 @@ _KEPT = (
     TemplateStep,
     Responsibility,
     DepartmentFallback,
+    EscalationRule,
+    Holiday,
+    Alert,
+    Message,
+    MutedMail,
 )
 
 

@@ -48,7 +48,7 @@ CAST = (
     Member("stores.apr", "Anita Thomas", Department.STORES, Role.APR),
     Member("stores.head", "Badriya Al Siyabi", Department.STORES, Role.MANAGER),
     Member("ia", "Ibrahim Al Lawati", Department.INTERNAL_AUDIT, Role.READ_ONLY),
-    Member("management", "Zainab Al Busaidi", Department.MANAGEMENT, Role.READ_ONLY),
+    Member("management", "Zainab Al Busaidi", Department.MANAGEMENT, Role.READ_ONLY, language="ar"),
     Member("admin", "Omar Al Ghafri", "", Role.ADMIN),
 )
 
@@ -86,16 +86,19 @@ Step = tuple[str, str, int, bool]
 """Number, name, days from ETA, and whether it is optional."""
 
 
-def tracker_workbook(*, around: date, steps: Sequence[Step]) -> bytes:
-    """Write a tracker as a department keeps it: a title, headings in its own words, one column per step."""
+def tracker_workbook(*, around: date, as_of: date, steps: Sequence[Step]) -> bytes:
+    """Write a tracker as a department keeps it: a title, headings in its own words, one column per step.
+
+    The same shipments, arranged around one day, as the tracker showed them on that day or on one before.
+    """
     headings = [*HEADINGS, *(f"{number} {name}" for number, name, _, _ in steps)]
-    rows = [[f"Import tracker, state of {around:%d %B %Y}"], [], headings, *_shipments(around, steps)]
+    rows = [[f"Import tracker, state of {as_of:%d %B %Y}"], [], headings, *_shipments(around, as_of, steps)]
     dates = [6, 14, 18, *range(len(HEADINGS) + 1, len(headings) + 1)]
     widths = dict.fromkeys(range(1, len(headings) + 1), 16.0)
     return sheets.write(sheets.Page("Tracker", rows, heading_row=3, widths=widths, dates=dates))
 
 
-def _shipments(around: date, steps: Sequence[Step]) -> Iterator[list[object]]:
+def _shipments(around: date, as_of: date, steps: Sequence[Step]) -> Iterator[list[object]]:
     """Sixty shipments: expected, arrived, on each rung of the ladder, in demurrage, cleared in time, cleared late."""
     random = Random(34)  # noqa: S311 - a demonstration, not a secret
     ahead = [random.randint(2, 35) for _ in range(22)]
@@ -105,19 +108,22 @@ def _shipments(around: date, steps: Sequence[Step]) -> Iterator[list[object]]:
     cleared = sorted(random.randint(14, 170) for _ in range(16))
     for number, days in enumerate([*(-days for days in ahead), *arrived, *ladder, *in_demurrage, *cleared], 1):
         eta = around - timedelta(days=days)
-        yield _shipment(number, eta, around, steps, random, is_cleared=days in cleared and number > 44)
+        yield _shipment(number, eta, around, as_of, steps, random=random, is_cleared=days in cleared and number > 44)
 
 
 def _shipment(
-    number: int, eta: date, around: date, steps: Sequence[Step], random: Random, *, is_cleared: bool
+    number: int, eta: date, around: date, as_of: date, steps: Sequence[Step], *, random: Random, is_cleared: bool
 ) -> list[object]:
     division = DIVISIONS[number % len(DIVISIONS)][1]
     principal, brand, port, days_at_sea, unit, per_container = random.choice(_TRADE[division])
     containers = random.randint(1, 6)
     invoice_on = eta - timedelta(days=days_at_sea + random.randint(12, 25))
     sailed_on = eta - timedelta(days=days_at_sea)
-    has_sailed = sailed_on <= around
-    is_lc_open = eta - timedelta(days=16) <= around
+    # Every draw is made whatever the day, so that the same shipment looks the same on another.
+    has_sailed = sailed_on <= as_of
+    is_lc_open = eta - timedelta(days=16) <= as_of
+    lc_number, bank = f"LC{random.randint(100000, 999999)}", random.choice(_BANKS)
+    bl_number, vessel = f"BL{random.randint(1_000_000, 9_999_999)}", random.choice(_VESSELS)
     fields = [
         f"{brand[:3].upper()}-{eta.year % 100}-{number:03d}",
         division,
@@ -125,11 +131,11 @@ def _shipment(
         brand,
         f"INV/{invoice_on:%y%m}/{random.randint(100, 999)}",
         invoice_on,
-        f"LC{random.randint(100000, 999999)}" if is_lc_open else None,
-        random.choice(_BANKS) if is_lc_open else None,
+        lc_number if is_lc_open else None,
+        bank if is_lc_open else None,
         f"OMR {containers * random.randint(9_000, 62_000) + random.randint(0, 999) / 1000:,.3f}",
-        f"BL{random.randint(1_000_000, 9_999_999)}" if has_sailed else None,
-        random.choice(_VESSELS) if has_sailed else None,
+        bl_number if has_sailed else None,
+        vessel if has_sailed else None,
         port,
         random.choice(_PORTS),
         sailed_on if has_sailed else None,
@@ -138,11 +144,11 @@ def _shipment(
         unit,
         eta,
     ]
-    return [*fields, *_dates(eta, around, steps, random, is_cleared=is_cleared, has_sailed=has_sailed)]
+    return [*fields, *_dates(eta, around, as_of, steps, random, is_cleared=is_cleared, has_sailed=has_sailed)]
 
 
 def _dates(
-    eta: date, around: date, steps: Sequence[Step], random: Random, *, is_cleared: bool, has_sailed: bool
+    eta: date, around: date, as_of: date, steps: Sequence[Step], random: Random, *, is_cleared: bool, has_sailed: bool
 ) -> Iterator[date | None]:
     """The actual dates of a shipment whose clerks are punctual, a little late, or stuck somewhere."""
     lag = random.choice([0, 0, 0, 1, 3, 5]) if is_cleared else random.choice([0, 0, 1, 2, 4])
@@ -154,7 +160,7 @@ def _dates(
         is_stuck = is_stuck or number == stuck_at
         planned = eta + timedelta(days=offset)
         on = planned + timedelta(days=max(lag + random.choice([-1, 0, 0]), -1 if offset < 0 else 0))
-        is_open = is_stuck or on > around or (number in ("2.1", "2.2") and not has_sailed)
+        is_open = is_stuck or on > as_of or (number in ("2.1", "2.2") and not has_sailed)
         if is_cleared:
             is_open = is_optional and random.random() < 0.5
-        yield None if is_open else min(on, around)
+        yield None if is_open else min(on, as_of)

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import F
 
 from accounts.models import User
+from alerts import services as alerts
 from clearance.clock import day_of
 from clearance.constraints import explained
 from clearance.errors import NotFound, VersionConflict
@@ -51,6 +52,7 @@ def change_eta(
         if not current.update(**moved, eta_edit_count=F("eta_edit_count") + 1, version=F("version") + 1):
             raise VersionConflict(current=shipment.version)
     workflow.reschedule(shipment_ids=[shipment.pk], at=at)
+    alerts.evaluate(shipment_ids=[shipment.pk], at=at)
     for name, value in moved.items():
         setattr(shipment, name, value)
     shipment.eta_edit_count += 1

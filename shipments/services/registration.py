@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from accounts.models import User
+from alerts import services as alerts
 from clearance.clock import day_of
 from clearance.constraints import explained, require_valid_fields
 from clearance.errors import NotFound, VersionConflict
@@ -49,6 +50,7 @@ def register(*, values: Mapping[str, Any], by: User, at: datetime) -> Shipment:
     with explained(Shipment), _number_free(shipment.shipment_number):
         shipment.save(force_insert=True)
     workflow.plan_steps(plans=[workflow.Plan(shipment.pk, template.pk)], at=at)
+    alerts.evaluate(shipment_ids=[shipment.pk], at=at)
     return shipment
 
 
@@ -89,6 +91,8 @@ def amend(
     cleared = [name for name, value in changed.items() if value in (None, "")]
     workflow.follow_fields(shipment_ids=[shipment.pk], at=at, cleared=cleared)
     workflow.settle(shipment_ids=[shipment.pk], at=at)
+    if cleared:
+        alerts.evaluate(shipment_ids=[shipment.pk], at=at)
     return Shipment.objects.get(pk=shipment.pk)
 
 

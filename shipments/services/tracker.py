@@ -17,6 +17,7 @@ from django.db.models.expressions import RawSQL
 from django.utils.translation import gettext as _
 
 from accounts.models import Division, User
+from alerts import services as alerts
 from clearance.clock import day_of
 from clearance.errors import DomainError, NotFound
 from shipments import rules
@@ -57,7 +58,7 @@ class _Judged:
     row: TrackerRow
     values: dict[str, Any]
     shipment: Shipment | None = None  # as it was before; a new one has none
-    shipment_id: int = 0  # a new one has none until it is registered
+    shipment_id: int = 0  # of a new one once it is registered
     template_id: int = 0
     is_eta_change: bool = False
 
@@ -145,6 +146,8 @@ def _import(
     touched = {one.shipment_id for one in amended} | {change.shipment_id for change in changes}
     workflow.follow_fields(shipment_ids=touched, at=at)
     workflow.settle(shipment_ids=touched | {one.shipment_id for one in registered if one.row.steps}, at=at)
+    moved = [one.shipment_id for one in amended if one.is_eta_change]
+    alerts.evaluate(shipment_ids=[*moved, *(one.shipment_id for one in registered)], at=at)
 
     report.created = len(registered)
     report.updated = len(touched)
@@ -358,7 +361,6 @@ def _insert_expression(name: str) -> str:
     return column if is_nullable or name in _REQUIRED else f"COALESCE({column}, '')"
 
 
-# In the order of the numbers, so that two imports of the same new ones can't wait for each other.
 _INSERT_NEW = f"""
     INSERT INTO shipments_shipment (
         {", ".join(_COLUMNS.values())}, eta_edit_count, eta_change_reason, cancel_reason, created_by_id, created_at,

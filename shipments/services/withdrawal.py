@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import F
 
 from accounts.models import User
+from alerts import services as alerts
 from clearance.constraints import explained
 from clearance.errors import NotFound, ReasonMissing, VersionConflict
 from shipments import rules
@@ -55,6 +56,7 @@ def restore(*, shipment_id: int, by: User, at: datetime, version: int | None = N
     status = Status.ACTIVE if shipment.status == Status.CANCELLED else shipment.status
     _write(shipment, at=at, deleted_at=None, status=status, cancel_reason="")
     workflow.settle(shipment_ids=[shipment.pk], at=at)
+    alerts.evaluate(shipment_ids=[shipment.pk], at=at)
     return Shipment.objects.get(pk=shipment.pk)
 
 

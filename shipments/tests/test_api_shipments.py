@@ -383,8 +383,8 @@ class TestTheCost:
         assert cost(clerk, "get", f"{mine}/workflow") == 3
 
     def test_of_an_eta_change(self, clerk, mine):
-        # with the savepoint that stands for the transaction in a test: begin, lock, shipment, steps, release
-        assert cost(clerk, "patch", f"{mine}/eta", {"eta": "2099-01-01"}) == 7
+        # with the savepoint that stands for the transaction in a test: begin, lock, shipment, steps, ladder, release
+        assert cost(clerk, "patch", f"{mine}/eta", {"eta": "2099-01-01"}) == 8
 
 
 class TestMoney:

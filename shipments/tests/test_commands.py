@@ -138,7 +138,7 @@ class TestTheDemonstration:
 
         out, _ = run("load_demo")
 
-        assert Shipment.objects.filter(brand="Kept").count() == 2
+        assert Shipment.objects.filter(brand="Kept").count() == 3
         assert password in out
 
     def test_takes_the_password_that_is_given(self, folder, monkeypatch):

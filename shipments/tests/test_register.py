@@ -101,7 +101,7 @@ class TestRegistering:
         ) as captured:
             register(cast.bu_clerk, noon)
 
-        assert len(captured) == 6  # savepoint, who it is by (a foreign key), templates, shipment, steps, release
+        assert len(captured) == 7  # savepoint, who it is by (a foreign key), templates, shipment, steps, ladder, end
 
 
 class TestWhoIsResponsible:

@@ -14,6 +14,7 @@ from django.db.models import F
 
 from accounts import selectors as people
 from accounts.models import User
+from alerts import services as alerts
 from clearance.clock import day_of
 from clearance.constraints import explained
 from clearance.errors import NotFound, ReasonMissing, VersionConflict
@@ -112,6 +113,7 @@ def reopen_step(*, step_id: int, by: User, at: datetime, reason: str, version: i
 
     _write(step, **REOPENED, note=reason.strip(), updated_at=at)
     settle(shipment_ids=[shipment.pk], at=at)
+    alerts.evaluate(shipment_ids=[shipment.pk], at=at)
     return _fresh(step)
 
 

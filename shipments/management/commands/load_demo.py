@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,13 @@ from django.utils import timezone
 from accounts import services as accounts
 from accounts.choices import WORKING_DEPARTMENTS
 from accounts.models import Division, User
+from alerts import selectors as alert_selectors
+from alerts import services as alerts
+from alerts.models import Alert
 from clearance import context, embedded
 from clearance.clock import day_of
+from outbox import services as outbox
+from outbox.choices import MessageKind
 from shipments import services as shipments
 from shipments.imports import workbook
 from shipments.management import demonstration
@@ -26,6 +31,8 @@ from workflow import services as workflow
 from workflow.models import TemplateStep
 
 FOLDER = embedded.VAR / "demo"
+DAYS = 6  # of history, today included
+COMPOSE = dict.fromkeys(MessageKind.values, alert_selectors.compose)
 
 
 class Command(BaseCommand):
@@ -39,7 +46,8 @@ class Command(BaseCommand):
         with context.acting(channel="command"), transaction.atomic():
             people = self._people(password)
             if not Shipment.objects.exists():
-                self._shipments(people, at=at)
+                self._history(people, at=at)
+                self._deeds(people, at=at)
         self._tell(password)
 
     def _password(self) -> str:
@@ -60,7 +68,11 @@ class Command(BaseCommand):
         for member in demonstration.CAST:
             if member.email not in known:
                 known[member.email] = accounts.take_on(
-                    email=member.email, full_name=member.full_name, department=member.department, role=member.role
+                    email=member.email,
+                    full_name=member.full_name,
+                    department=member.department,
+                    role=member.role,
+                    language=member.language,
                 )
         people = {member.name: known[member.email] for member in demonstration.CAST}
         if not hashed:
@@ -76,7 +88,8 @@ class Command(BaseCommand):
         workflow.load_fallbacks(pairs=pairs)
         return people
 
-    def _shipments(self, people: dict[str, User], *, at: datetime) -> None:
+    def _history(self, people: dict[str, User], *, at: datetime) -> None:
+        """The last days as they were: every morning the tracker is imported, the sweep runs, the mail goes out."""
         steps = [
             (str(number), name, offset, is_optional)
             for number, name, offset, is_optional in TemplateStep.objects.filter(template__is_current=True)
@@ -84,24 +97,61 @@ class Command(BaseCommand):
             .values_list("step_number", "name", "offset_days", "is_optional")
         ]
         tracker: Path = FOLDER / "tracker.xlsx"
-        tracker.write_bytes(demonstration.tracker_workbook(around=day_of(at), steps=steps))
-        imported = workbook.import_workbook(tracker, name=tracker.name, by=people["bu.ppr"], at=at)
-        if imported.report.failed:
-            raise CommandError(f"The demonstration does not import: {imported.report.faults[:3]}")
-        expected = list(Shipment.objects.active().filter(eta__gt=day_of(at)).order_by("-eta")[:5])
+        for days_ago in reversed(range(DAYS)):
+            moment = at - timedelta(days=days_ago)
+            day = day_of(moment)
+            if day == day_of(at) - timedelta(days=1):
+                self._somebody_goes_away(people, on=day)
+            tracker.write_bytes(demonstration.tracker_workbook(around=day_of(at), as_of=day, steps=steps))
+            imported = workbook.import_workbook(tracker, name=tracker.name, by=people["bu.ppr"], at=moment)
+            if imported.report.failed:
+                raise CommandError(f"The demonstration does not import: {imported.report.faults[:3]}")
+            alerts.sweep(on=day, at=moment)
+            if settings.MAIL_BECOMES_FILES:  # to a real server, the worker sends it
+                outbox.deliver_due(at=moment, compose=COMPOSE, lease=settings.MAIL_LEASE)
+
+    def _somebody_goes_away(self, people: dict[str, User], *, on: date) -> None:
+        accounts.record_absence(
+            user=people["finance.ppr"],
+            starts_on=on,
+            ends_on=on + timedelta(days=6),
+            substitute=people["finance.apr"],
+            by=people["finance.head"],
+        )
+
+    def _deeds(self, people: dict[str, User], *, at: datetime) -> None:
+        """What people did today: ETAs moved, shipments cancelled, alerts acknowledged, a late step completed."""
+        today = day_of(at)
+        expected = list(Shipment.objects.active().filter(eta__gt=today).order_by("-eta")[:5])
         for edits, shipment in enumerate(expected[:3], 1):
             for day in range(1, edits + 1):
-                shipments.change_eta(
-                    shipment_id=shipment.pk,
-                    eta=shipment.eta + timedelta(days=day),
-                    by=people["bu.ppr"],
-                    at=at,
-                    reason="Vessel rolled to the next sailing",
-                )
+                self._move(shipment, shipment.eta + timedelta(days=day), people, at=at)
         for shipment in expected[3:]:
-            shipments.cancel(
-                shipment_id=shipment.pk, reason="Order withdrawn by the principal", by=people["bu.head"], at=at
+            self._cancel(shipment, people, at=at)
+        on_ladder = {
+            days: list(Shipment.objects.active().filter(eta=today - timedelta(days=days)).order_by("pk"))
+            for days in (5, 6, 8)
+        }
+        # What becomes of alerts: superseded, withdrawn, resolved, acknowledged with a promise.
+        self._move(on_ladder[5][-1], today + timedelta(days=3), people, at=at)
+        self._cancel(on_ladder[6][-1], people, at=at)
+        late = on_ladder[8][0].steps.filter(is_critical=True, actual_date=None).order_by("step_number").first()
+        if late is not None:
+            workflow.complete_step(
+                step_id=late.pk, by=late.ppr_user or people["cc.ppr"], at=at, note="Paid after a call to the bank"
             )
+        mine = Alert.objects.open().addressed_to(people["cc.ppr"], on=today).newest_of_each_step().order_by("-id")
+        for days, alert in enumerate(mine[:2]):
+            promised_on = today + timedelta(days=days)
+            alerts.acknowledge(alert_id=alert.pk, by=people["cc.ppr"], at=at, promised_on=promised_on)
+
+    def _move(self, shipment: Shipment, eta: date, people: dict[str, User], *, at: datetime) -> None:
+        reason = "Vessel rolled to the next sailing"
+        shipments.change_eta(shipment_id=shipment.pk, eta=eta, by=people["bu.ppr"], at=at, reason=reason)
+
+    def _cancel(self, shipment: Shipment, people: dict[str, User], *, at: datetime) -> None:
+        reason = "Order withdrawn by the principal"
+        shipments.cancel(shipment_id=shipment.pk, reason=reason, by=people["bu.head"], at=at)
 
     def _tell(self, password: str) -> None:
         self.stdout.write("Sign in with one of these addresses and the password below:")

@@ -1,29 +1,46 @@
-"""Load what every installation needs: the system roles, the clearance procedure, the schedule."""
+"""Load what every installation needs: system roles, the clearance procedure, ladder, holidays, schedule."""
 
+from datetime import date
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import transaction
 from django.utils import timezone
-from django_celery_beat.models import CrontabSchedule, PeriodicTask
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from accounts import services as accounts
+from alerts import imports as alert_imports
+from alerts import services as alerts
 from workflow import imports
 from workflow import services as workflow
 
 
 class Command(BaseCommand):
-    help = "Load system roles, procedure and schedule. Run it after every migrate; it changes nothing twice."
+    help = "Load roles, procedure, ladder, holidays and schedule. Run it after every migrate; it changes nothing twice."
 
     @transaction.atomic
     def handle(self, *args: Any, **options: Any) -> None:
+        at = timezone.now()
         accounts.load_system_roles()
         facts = imports.procedure(imports.SOP, code="clearance", name="Clearance of a shipment")
-        template = workflow.load_template(facts=facts, at=timezone.now())
-        schedule, _ = CrontabSchedule.objects.get_or_create(minute="30", hour="3", timezone=settings.TIME_ZONE)
-        PeriodicTask.objects.get_or_create(
-            name="Forget expired sign-ins",
-            defaults={"task": "accounts.tasks.forget_expired_sign_ins", "crontab": schedule},
-        )
+        template = workflow.load_template(facts=facts, at=at)
+        # In force for the past too: an imported shipment's ladder is explained from its ETA on.
+        alerts.load_ladder(starts_on=date(2000, 1, 1))
+        alerts.load_holidays(holidays=alert_imports.holidays(alert_imports.HOLIDAYS))
+        self._schedule()
         self.stdout.write(f"{template}: {len(facts.steps)} steps.")
+
+    def _schedule(self) -> None:
+        """Beat only says “look now”; whoever changed a schedule in the admin keeps it."""
+        zone = settings.TIME_ZONE
+        nightly, _ = CrontabSchedule.objects.get_or_create(minute="30", hour="3", timezone=zone)
+        daily, _ = CrontabSchedule.objects.get_or_create(minute="0", hour="8", timezone=zone)
+        often, _ = IntervalSchedule.objects.get_or_create(every=15, period=IntervalSchedule.SECONDS)
+        for name, task, when in (
+            ("Forget expired sign-ins", "accounts.tasks.forget_expired_sign_ins", {"crontab": nightly}),
+            ("Sweep", "alerts.tasks.sweep", {"crontab": daily}),
+            # What no worker took in a minute is forgotten: the next look does its work too.
+            ("Deliver mail", "alerts.tasks.deliver", {"interval": often, "expire_seconds": 60}),
+        ):
+            PeriodicTask.objects.get_or_create(name=name, defaults={"task": task, **when})

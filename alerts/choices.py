@@ -1,0 +1,37 @@
+"""Severities, audiences, states."""
+
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
+
+
+class Severity(TextChoices):
+    WARNING = "warning", _("Warning")
+    CRITICAL = "critical", _("Critical")
+    URGENT = "urgent", _("Urgent")
+
+
+class Audience(TextChoices):
+    """Whom a rule alerts, by part; who that is, is decided when the rung is raised."""
+
+    PPR = "ppr", _("PPR of the step")
+    APR = "apr", _("APR of the step")
+    HEAD = "head", _("Head of the step's department")
+    INTERNAL_AUDIT = "internal_audit", _("Internal Audit")
+    MANAGEMENT = "management", _("Management")
+
+
+class AlertState(TextChoices):
+    """Derived, never stored (C18)."""
+
+    OPEN = "open", _("Open")
+    RESOLVED = "resolved", _("Resolved")
+    SUPERSEDED = "superseded", _("Superseded")
+    WITHDRAWN = "withdrawn", _("Withdrawn")
+
+
+class Mail(TextChoices):
+    """How an alert reaches its recipient's mailbox."""
+
+    OWN = "own", _("A mail of its own")
+    DIGEST = "digest", _("In the next digest")
+    NONE = "none", _("Not by mail")

@@ -1,0 +1,30 @@
+"""The daily sweep, and looking at the outbox."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from alerts import selectors
+from alerts import services as alerts
+from clearance.clock import day_of
+from outbox import services as outbox
+from outbox.choices import MessageKind
+
+
+@shared_task
+def sweep() -> dict[str, Any]:
+    """Raise what is due today."""
+    at = timezone.now()
+    return asdict(alerts.sweep(on=day_of(at), at=at))
+
+
+@shared_task
+def deliver() -> dict[str, Any]:
+    """Send what waits in the outbox."""
+    compose = dict.fromkeys(MessageKind.values, selectors.compose)
+    return asdict(outbox.deliver_due(at=timezone.now(), compose=compose, lease=settings.MAIL_LEASE))

@@ -1,0 +1,27 @@
+"""What a message says, and the patience of its delivery (C19)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from outbox.models import Message
+
+RUN = timedelta(seconds=60)  # after which one look at the outbox begins no further message
+REFUSALS = 3
+RETRY = timedelta(minutes=5)
+PROBE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a message says; HTML and text say the same."""
+
+    subject: str
+    text: str
+    html: str
+
+
+Compose = Callable[[Message, datetime], Content | None]
+"""Composes a message as of a moment; None where nothing is left to say."""
