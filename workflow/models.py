@@ -336,7 +336,7 @@ class WorkflowStep(models.Model):
             models.Index(
                 "shipment",
                 name="step_critical_open",
-                include=["ppr_user", "apr_user"],
+                include=["id", "department", "ppr_user", "apr_user"],
                 condition=Q(is_critical=True, actual_date=None),
             ),
         ]

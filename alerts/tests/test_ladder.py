@@ -114,6 +114,9 @@ class TestTheLadder:
             assert recipes.record_all_but(shipment).status == "completed"
 
         assert sweep_day(9).raised == 0
+        recipes.registered(by=cast.bu_clerk)  # another one of the same ETA
+        assert sweep_day(9).raised > 0
+        assert not Alert.objects.filter(shipment=shipment).exists()
 
     def test_is_pulled_forward_to_the_working_day_before_a_day_off(self, cast):
         recipes.registered(by=cast.bu_clerk, eta=ETA + timedelta(days=5))  # its days 4 and 5 are Friday and Saturday

@@ -118,13 +118,13 @@ _RECORD_DATES = """
         SELECT shipment_id, dates::date[] AS dates
         FROM unnest(%(shipments)s::bigint[], %(dates)s::text[]) AS given (shipment_id, dates)
     ), changed AS (
-        SELECT step.id, step.actual_date AS old, given.dates[number.at_position] AS new
+        SELECT step.id, step.actual_date AS old, known.new
         FROM given
         JOIN workflow_workflowstep step ON step.shipment_id = given.shipment_id
-        JOIN unnest(%(numbers)s::numeric[]) WITH ORDINALITY AS number (step_number, at_position)
-            ON number.step_number = step.step_number
-        WHERE given.dates[number.at_position] IS DISTINCT FROM step.actual_date
-            AND given.dates[number.at_position] IS NOT NULL
+        CROSS JOIN LATERAL (
+            SELECT given.dates[array_position(%(numbers)s::numeric[], step.step_number)]
+        ) AS known (new)
+        WHERE known.new IS NOT NULL AND known.new IS DISTINCT FROM step.actual_date
     )
     UPDATE workflow_workflowstep step
     SET actual_date = changed.new, not_required = false, completed_by_id = NULL, on_behalf_of_id = NULL,
