@@ -17,7 +17,7 @@ from benchmarks.measure import Check, Figures, Report, finish, in_turns, part, s
 
 ROWS = 10_000
 ROWS_FOR_PEERS = 1_000  # and scaled up: they take every row by itself, so their time grows with the number of rows
-TABLES = ("shipments_shipment", "workflow_workflowstep")
+TABLES = ("outbox_message", "shipments_shipment", "workflow_workflowstep", "alerts_alert")
 CHUNK = 1 << 17
 
 

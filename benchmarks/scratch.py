@@ -63,8 +63,10 @@ _PRODUCTION = {"DEBUG": "0", "DEMO": "0", "ALLOWED_HOSTS": "127.0.0.1", "TRUSTED
 
 
 def empty(connection: psycopg.Connection) -> None:
-    """Take out every shipment and step, and write to disk what is still to be written, for a fair start."""
-    connection.execute("TRUNCATE shipments_shipment, workflow_workflowstep RESTART IDENTITY")
+    """Take out every shipment with its steps, alerts and mails, and let the disk rest, for a fair start."""
+    connection.execute(
+        "TRUNCATE shipments_shipment, workflow_workflowstep, alerts_alert, outbox_message RESTART IDENTITY CASCADE"
+    )
     settle(connection)
 
 
