@@ -39,9 +39,14 @@ class Stopped(Exception):
 
 
 class Child:
-    """A process in its own session, whose words go to `var/log/<name>.log` (the run before: `<name>.log.1`)."""
+    """A process in its own session, whose words go to `var/log/<name>.log` (the run before: `<name>.log.1`).
 
-    def __init__(self, name: str, *command: str, grace: float, stdout: int | None = None) -> None:
+    `orphaned` is the signal that ends it when the supervisor dies without a word.
+    """
+
+    def __init__(
+        self, name: str, *command: str, grace: float, stdout: int | None = None, orphaned: int = signal.SIGTERM
+    ) -> None:
         self.name = name
         self.grace = grace
         self.log = embedded.VAR / "log" / f"{name}.log"
@@ -101,7 +106,8 @@ class Supervisor:
                 self._start("keeper", "clearance.embedded", grace=3)
                 self._start("web", *WEB, f"--bind=127.0.0.1:{self.port}", grace=4)
                 self._start("worker", *WORKER, grace=6)
-                self._start("beat", *BEAT, grace=2)
+                # A tick that waits for the database takes no SIGTERM; beat holds nothing, so that it may simply go.
+                self._start("beat", *BEAT, grace=2, orphaned=signal.SIGKILL)
                 self._await_answer()
                 print(f"{sign_ins}\n\nClearance runs at http://127.0.0.1:{self.port}/{admin_path()}")
                 print(f"Ctrl-C stops it; its logs are in {embedded.VAR / 'log'}", flush=True)
@@ -117,8 +123,8 @@ class Supervisor:
         # Only a note: an exception out of a handler could hit between the start of a child and its listing.
         self.stopping = True
 
-    def _start(self, name: str, *command: str, grace: float) -> None:
-        self.children.append(Child(name, *command, grace=grace))
+    def _start(self, name: str, *command: str, grace: float, orphaned: int = signal.SIGTERM) -> None:
+        self.children.append(Child(name, *command, grace=grace, orphaned=orphaned))
 
     def _prepare(self) -> str:
         """Migrate, load the reference data and the demonstration; what the latter has to say is the answer."""
