@@ -141,12 +141,12 @@ def _import(
     workflow.plan_steps(
         plans=[workflow.Plan(one.shipment_id, one.template_id, one.row.steps) for one in registered], at=at
     )
-    workflow.reschedule(shipment_ids=[one.shipment_id for one in amended if one.is_eta_change], at=at)
+    moved = [one.shipment_id for one in amended if one.is_eta_change]
+    workflow.reschedule(shipment_ids=moved, at=at)
     changes = workflow.record_dates(dates={one.shipment_id: one.row.steps for one in old}, at=at)
     touched = {one.shipment_id for one in amended} | {change.shipment_id for change in changes}
     workflow.follow_fields(shipment_ids=touched, at=at)
     workflow.settle(shipment_ids=touched | {one.shipment_id for one in registered if one.row.steps}, at=at)
-    moved = [one.shipment_id for one in amended if one.is_eta_change]
     alerts.evaluate(shipment_ids=[*moved, *(one.shipment_id for one in registered)], at=at)
 
     report.created = len(registered)
@@ -361,6 +361,7 @@ def _insert_expression(name: str) -> str:
     return column if is_nullable or name in _REQUIRED else f"COALESCE({column}, '')"
 
 
+# In the order of the numbers, so that two imports of the same new ones can't wait for each other.
 _INSERT_NEW = f"""
     INSERT INTO shipments_shipment (
         {", ".join(_COLUMNS.values())}, eta_edit_count, eta_change_reason, cancel_reason, created_by_id, created_at,
