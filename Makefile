@@ -7,11 +7,11 @@ BIN := .venv/bin
 
 help:
 	@echo "make run           start everything and stay (PORT=8000, DEMO=0 for no demonstration; Ctrl-C stops it)"
-	@echo "make demo          load the demonstration, without starting anything else"
+	@echo "make demo          load the demonstration into a prepared database, without starting anything else"
 	@echo "make test          every check and every test, with coverage"
 	@echo "make lint          the checks alone"
 	@echo "make bench         the measurements in benchmarks/"
-	@echo "make soak          200 kills of workers in sweep and delivery (some minutes; SOAK_KILLS=n)"
+	@echo "make soak          200 kills of workers in sweep and delivery, and of writers, 1,000 forgeries (some minutes; SOAK_KILLS=n)"
 	@echo "make requirements  pin the requirements again from requirements.in and requirements-dev.in"
 
 run: venv
@@ -19,8 +19,6 @@ run: venv
 
 demo: export DEBUG ?= 1
 demo: venv
-	@$(BIN)/python manage.py migrate --verbosity 0
-	@$(BIN)/python manage.py load_reference_data
 	@$(BIN)/python manage.py load_demo
 
 # The checks and the tests see the test servers only, never a developer's own (conftest.py does the same for pytest).
@@ -46,8 +44,9 @@ bench: venv
 	$(BIN)/python -m benchmarks
 
 soak: export SOAK_KILLS ?= 200
+soak: export SOAK_FORGERIES ?= 1000
 soak: venv
-	$(BIN)/python -m pytest clearance/tests/test_soak.py --capture=no --quiet
+	$(BIN)/python -m pytest clearance/tests/test_soak.py audit/tests/test_kills.py audit/tests/test_verify.py --capture=no --quiet
 
 requirements: venv
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --output-file requirements.txt requirements.in

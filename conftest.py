@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from datetime import datetime
-from io import StringIO
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 # Before anything loads the settings (hence no DJANGO_SETTINGS_MODULE in pytest's own configuration): the tests have
 # servers of their own, beside the demonstration's, and never see DATABASE_URL or REDIS_URL from outside.
 os.environ["DJANGO_SETTINGS_MODULE"] = "clearance.settings"
-os.environ["DATABASE_URL"] = os.environ.get("TEST_DATABASE_URL", "")
+os.environ["DATABASE_OWNER_URL"] = os.environ.get("TEST_DATABASE_URL", "")
+os.environ["DATABASE_URL"] = re.sub("(?<=://)[^@:/]+", "clearance_test_app", os.environ["DATABASE_OWNER_URL"])
 os.environ["REDIS_URL"] = os.environ.get("TEST_REDIS_URL", "")
 os.environ["VAR_DIR"] = str(Path(__file__).parent / "var" / "test")
 for name in ("DATABASE_REPLICA_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"):
     os.environ[name] = ""
 os.environ["DEBUG"] = "1"
+os.environ["RATE_LIMIT_PER_MINUTE"] = "0"  # the tests of the limit set their own
 os.environ["PGOPTIONS"] = "-c synchronous_commit=off"  # a test's data needn't survive a crash
 
 import django
@@ -34,15 +37,12 @@ for name, module in list(sys.modules.items()):
     if name.startswith("django.db.") and not hasattr(sys.modules[package], child):
         setattr(sys.modules[package], child, module)
 
-from django.apps import apps
-from django.core.management import call_command
 from django.db import connection
-from django.db.models.signals import post_migrate
 
 from accounts.models import User
-from clearance import embedded
+from clearance import context, embedded
 from clearance.tests import cast as casting
-from clearance.tests import recipes
+from clearance.tests import databases, recipes
 from shipments.models import Shipment
 
 
@@ -53,31 +53,30 @@ def servers() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def nobody_acts() -> Iterator[None]:
+    """Nobody who acted in one test is on record in the next."""
+    with context.remarking():  # what is noted inside a block ends with it
+        yield
+
+
 # The database --------------------------------------------------------------------------------------------------------
-def _load_reference_data(**_: Any) -> None:
-    call_command("load_reference_data", stdout=StringIO())
-
-
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
-    """Every test finds the system roles and the SOP.
+def django_db_setup(
+    servers: None, django_test_environment: None, django_db_modify_db_settings: None, django_db_blocker: Any
+) -> Iterator[None]:
+    """Every test finds the system roles and the SOP, and acts with no more rights than the application has."""
+    databases.copy_instead_of_emptying()
+    test_name = connection.settings_dict["TEST"]["NAME"] or f"test_{connection.settings_dict['NAME']}"
+    with django_db_blocker.unblock(), databases.prepared(test_name):
+        yield
 
-    They are loaded where Django itself makes its permissions: after the last app of a migrate, and again whenever a
-    test with real commits (`transaction=True`) has emptied the tables.
-    """
-    last = [app for app in apps.get_app_configs() if app.models_module is not None][-1]
-    post_migrate.connect(_load_reference_data, sender=last, dispatch_uid="reference data of the tests")
 
-
-@pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """End what still holds the test database when it is to be dropped: a browser's last request may be under way."""
-    yield
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
+# The cache -----------------------------------------------------------------------------------------------------------
+@pytest.fixture(autouse=True)
+def _a_cache_of_its_own(settings: Any) -> None:
+    """No test finds what another has kept, also none that runs beside it; `clear()` would empty the broker too."""
+    settings.CACHES = {"default": {**settings.CACHES["default"], "KEY_PREFIX": uuid4().hex}}
 
 
 # The cast ------------------------------------------------------------------------------------------------------------

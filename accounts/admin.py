@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -11,15 +12,15 @@ from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts import services as accounts
-from accounts.models import Absence, Division, SignIn, User
+from accounts.choices import Role
+from accounts.models import Absence, Division, RequiredSecondFactor, SecondFactor, SignIn, User
 from alerts.admin import MailForm, choose_mail
 from clearance.admin.desk import DeskAdmin, ReadOnlyDesk
-from clearance.admin.verbs import Button, Verb
+from clearance.admin.verbs import Verb, VerbForm
 from clearance.clock import day_of
 
 admin.site.unregister(Group)  # the system roles follow department and role; nobody edits them
@@ -39,14 +40,18 @@ class PersonForm(forms.ModelForm):
         }
 
 
-class NewPersonForm(PersonForm):
-    password = forms.CharField(
-        label=_("First password"),
+def _password_field(label: Any) -> forms.CharField:
+    return forms.CharField(
+        label=label,
         required=False,
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
         help_text=_("Empty: the person can't sign in until a password is set."),
     )
+
+
+class NewPersonForm(PersonForm):
+    password = _password_field(_("First password"))
 
     class Meta(PersonForm.Meta):
         fields = (*_PERSON, "password")
@@ -59,6 +64,39 @@ class NewPersonForm(PersonForm):
 
     def validate_unique(self) -> None:
         """The service says whose address it is."""
+
+
+class PasswordForm(VerbForm):
+    password = _password_field(_("New password"))
+
+    def clean_password(self) -> str | None:
+        return self.cleaned_data["password"] or None
+
+
+class RequireForm(VerbForm):
+    roles = forms.MultipleChoiceField(
+        label=_("Roles"), required=False, choices=Role.choices, widget=forms.CheckboxSelectMultiple
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["roles"].initial = list(RequiredSecondFactor.objects.values_list("role", flat=True))
+
+
+def _unlock(person: User, *, by: User, at: datetime) -> None:
+    accounts.unlock(user_id=person.pk, by=by, at=at)
+
+
+def _set_password(person: User, *, by: User, at: datetime, password: str | None) -> None:
+    accounts.set_password(user=person, password=password, by=by, at=at)
+
+
+def _reset_second_factor(person: User, *, by: User, at: datetime) -> None:
+    accounts.reset_second_factor(user_id=person.pk, by=by)
+
+
+def _require_second_factor(*, by: User, at: datetime, roles: list[str]) -> None:
+    accounts.require_second_factor(roles=roles, by=by)
 
 
 @admin.register(User)
@@ -74,12 +112,12 @@ class PersonAdmin(DeskAdmin, UserAdmin):
     search_fields = ("full_name", "email")
     ordering = ("full_name",)
     filter_horizontal = ()
-    readonly_fields = ("last_login",)
+    readonly_fields = ("last_login", "email_verified_at")
     fieldsets = (
         (None, {"fields": ("full_name", "email", "phone")}),
         (_("Work"), {"fields": ("department", "role", "divisions")}),
         (_("Language and time"), {"fields": ("language", "time_zone")}),
-        (_("Access"), {"fields": ("is_active", "is_staff", "last_login")}),
+        (_("Access"), {"fields": ("is_active", "is_staff", "last_login", "email_verified_at")}),
     )
     add_fieldsets = (
         (None, {"fields": ("full_name", "email", "phone", "password")}),
@@ -119,18 +157,61 @@ class PersonAdmin(DeskAdmin, UserAdmin):
             form=MailForm,
             done=_("{object}: the choice counts from the next sweep on."),
         ),
+        Verb(
+            name="password",
+            label=_("Set password"),
+            explanation=_("The person is signed out everywhere, and signs in with the new password."),
+            permission="accounts.change_user",
+            run=_set_password,
+            form=PasswordForm,
+            done=_("The password of {object} is set."),
+        ),
+        Verb(
+            name="unlock",
+            label=_("Unlock"),
+            explanation=_(
+                "Signing in failed too often and is locked for a while. Unlocked, the person can try at once."
+            ),
+            permission="accounts.change_user",
+            run=_unlock,
+            fits=lambda person, _request: accounts.locked_until(person, at=timezone.now()) is not None,
+            done=_("{object} can sign in again."),
+        ),
+        Verb(
+            name="reset_second_factor",
+            label=_("Reset second factor"),
+            explanation=_(
+                "For somebody who lost their phone and their backup codes. Until they set up another one, the password "
+                "alone signs them in: make sure that it is really they who ask."
+            ),
+            permission="accounts.change_user",
+            run=_reset_second_factor,
+            fits=lambda person, _request: SecondFactor.objects.filter(user=person).exists(),
+            done=_("{object} has no second factor any more."),
+            is_dangerous=True,
+        ),
+        Verb(
+            name="require_second_factor",
+            label=_("Require a second factor"),
+            explanation=_(
+                "People with these roles set up a second factor before they can do anything else in the back office, "
+                "from their next click on."
+            ),
+            permission="accounts.change_user",
+            run=_require_second_factor,
+            form=RequireForm,
+            done=_("The choice counts from the next click of everybody on."),
+            on_list=True,
+        ),
     )
 
     @admin.display(description=_("divisions"))
     def lines(self, person: User) -> str:
         return ", ".join(division.name for division in person.divisions.all()) or str(_("every division"))
 
-    def buttons(self, request: HttpRequest, target: Any = None, *, back: str = "") -> list[Button]:
-        found = super().buttons(request, target, back=back)
-        if target is not None and self.has_change_permission(request, target):
-            url = reverse("admin:auth_user_password_change", args=[target.pk])
-            found.append(Button(_("Set password"), url, is_dangerous=False))
-        return found
+    def get_urls(self) -> list[Any]:
+        """Without Django's page for passwords, which asks no desk."""
+        return [url for url in super().get_urls() if url.name != "auth_user_password_change"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).prefetch_related("divisions")

@@ -1,4 +1,4 @@
-"""Departments, roles and languages."""
+"""Departments, roles and languages; what a link in a mail is for."""
 
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
@@ -30,6 +30,13 @@ class Language(TextChoices):
 
     ENGLISH = "en", "English"
     ARABIC = "ar", "العربية"
+
+
+class Purpose(TextChoices):
+    """What a link in a mail does."""
+
+    RESET = "reset", _("Set a new password")
+    VERIFY = "verify", _("Verify the e-mail address")
 
 
 WORKING_DEPARTMENTS = (Department.BUSINESS_UNIT, Department.FINANCE, Department.CUSTOMS, Department.STORES)

@@ -1,4 +1,4 @@
-"""People, their divisions, their absences and their sign-ins."""
+"""People, their divisions and absences; how they sign in, and what guards it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Lower
+from django.utils.crypto import salted_hmac
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from accounts.choices import OVERSIGHT, WORKING_ROLES, Department, Language, Role
+from accounts.choices import OVERSIGHT, WORKING_ROLES, Department, Language, Purpose, Role
+from outbox.models import Message
 
 E164 = r"^\+[1-9][0-9]{6,14}$"
 
@@ -42,6 +44,12 @@ class UserQuerySet(models.QuerySet["User"]):
     def heads_of(self, department: str) -> Self:
         """Who leads a department (there may be several, or none)."""
         return self.active().filter(department=department, role=Role.MANAGER)
+
+    def with_owed_factor(self) -> Self:
+        """With `owes_second_factor`, so that it needs no statement of its own."""
+        is_required = Exists(RequiredSecondFactor.objects.filter(role=OuterRef("role")))
+        has_one = Exists(SecondFactor.objects.confirmed().filter(user=OuterRef("pk")))
+        return self.annotate(owes_second_factor=is_required & ~has_one)
 
 
 class UserManager(BaseUserManager.from_queryset(UserQuerySet)["User"]):  # type: ignore[misc]
@@ -92,6 +100,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField(_("works in the back office"), default=True)
     identity_issuer = models.CharField(_("identity provider"), max_length=255, blank=True)
     identity_subject = models.CharField(_("identity at the provider"), max_length=255, blank=True)
+    email_verified_at = models.DateTimeField(_("e-mail address verified at"), null=True, blank=True)
+    unlocked_at = models.DateTimeField(_("unlocked at"), null=True, blank=True)
+    signed_out_at = models.DateTimeField(_("signed out everywhere at"), null=True, blank=True)
 
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
@@ -149,6 +160,16 @@ class User(AbstractBaseUser, PermissionsMixin):
         """The ids of the divisions that limit what the person sees; without any, nothing is limited."""
         return frozenset(self.divisions.values_list("pk", flat=True))
 
+    @cached_property
+    def owes_second_factor(self) -> bool:
+        """Whether the person's role requires a second factor that they have not set up."""
+        return bool(User.objects.with_owed_factor().filter(pk=self.pk, owes_second_factor=True).exists())
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """What a session of the back office must match: it ends with the password, and when all are ended."""
+        told = f"{self.password} {self.signed_out_at.isoformat() if self.signed_out_at else ''}"
+        return salted_hmac("accounts.User.session", told, secret=secret, algorithm="sha256").hexdigest()
+
     @property
     def is_admin(self) -> bool:
         return self.role == Role.ADMIN
@@ -204,6 +225,35 @@ class Absence(models.Model):
         return f"{self.user}: {self.starts_on} – {self.ends_on}"
 
 
+class KeptAnswer(models.Model):
+    """What a request with an Idempotency-Key was answered, for when it comes again (decision 0016)."""
+
+    # The constraint's index begins with the person.
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+", db_index=False)
+    key = models.CharField(max_length=255)
+    endpoint = models.CharField(max_length=200)
+    fingerprint = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField()
+    headers = models.JSONField()
+    body = models.BinaryField()
+    created_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        verbose_name = _("kept answer")
+        verbose_name_plural = _("kept answers")
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "key", "endpoint"],
+                name="request_is_answered_once",
+                violation_error_message=_("This request was answered already."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.endpoint}: {self.status}"
+
+
 class SignInQuerySet(models.QuerySet["SignIn"]):
     def live(self, *, at: datetime) -> Self:
         return self.filter(revoked_at=None, expires_at__gt=at)
@@ -234,3 +284,139 @@ class SignIn(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user}: {self.created_at:%Y-%m-%d %H:%M}"
+
+
+class FailedSignIns(models.Model):
+    """How often signing in failed, and until when it is locked, for one account, one source, or both together.
+
+    `account` is a hash of the address that was given, known to us or not; empty: whichever account. `source` is where
+    the guesses came from; empty: wherever.
+    """
+
+    account = models.CharField(max_length=64, blank=True)
+    source = models.CharField(max_length=45, blank=True)
+    failures = models.PositiveSmallIntegerField(default=0)
+    locks = models.PositiveSmallIntegerField(default=0)
+    last_failed_at = models.DateTimeField(db_index=True)
+    locked_until = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "source"],
+                name="failed_sign_ins_are_counted_once",
+                violation_error_message=_("Failures of an account from a source are counted in one place."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.failures} / {self.locks}"
+
+
+class OldPassword(models.Model):
+    """A password that somebody has or had, hashed: the last few are not taken again."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="old_passwords", verbose_name=_("person"))
+    password = models.CharField(_("password"), max_length=128)
+    set_at = models.DateTimeField(_("set at"))
+
+    class Meta:
+        ordering = ("-set_at", "-pk")
+        default_permissions = ()
+        verbose_name = _("earlier password")
+        verbose_name_plural = _("earlier passwords")
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.set_at:%Y-%m-%d %H:%M}"
+
+
+class TicketQuerySet(models.QuerySet["Ticket"]):
+    def good(self, *, at: datetime) -> Self:
+        return self.filter(used_at=None, expires_at__gt=at)
+
+
+class Ticket(models.Model):
+    """What a link in a mail is good for, once and for a short time.
+
+    The link carries the signed id (`accounts.tokens`), which is made when the mail is sent and kept nowhere.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tickets", verbose_name=_("person"))
+    purpose = models.CharField(_("purpose"), max_length=12, choices=Purpose.choices)
+    email = models.EmailField(_("e-mail address"))
+    message = models.OneToOneField(Message, on_delete=models.CASCADE, related_name="ticket", verbose_name=_("message"))
+    created_at = models.DateTimeField(_("created at"))
+    expires_at = models.DateTimeField(_("expires at"), db_index=True)
+    used_at = models.DateTimeField(_("used at"), null=True)
+
+    objects = TicketQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ()
+        verbose_name = _("link in a mail")
+        verbose_name_plural = _("links in mails")
+
+    def __str__(self) -> str:
+        return f"{self.get_purpose_display()}: {self.user}"
+
+
+class SecondFactorQuerySet(models.QuerySet["SecondFactor"]):
+    def confirmed(self) -> Self:
+        return self.exclude(confirmed_at=None)
+
+
+class SecondFactor(models.Model):
+    """The secret that a person's authenticator app shares with us, encrypted; counts once it is confirmed by a code.
+
+    `last_step` is the half minute of the last code that was taken: neither it nor an earlier one is taken again.
+    """
+
+    user = models.OneToOneField(
+        User, on_delete=models.CASCADE, related_name="second_factor", primary_key=True, verbose_name=_("person")
+    )
+    secret = models.CharField(_("secret"), max_length=255)
+    last_step = models.BigIntegerField(default=0)
+    created_at = models.DateTimeField(_("created at"))
+    confirmed_at = models.DateTimeField(_("confirmed at"), null=True)
+
+    objects = SecondFactorQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ()
+        verbose_name = _("second factor")
+        verbose_name_plural = _("second factors")
+
+    def __str__(self) -> str:
+        return str(self.user)
+
+
+class BackupCode(models.Model):
+    """A code that stands in once for the authenticator app; kept as a hash."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="backup_codes", verbose_name=_("person"))
+    code_hash = models.CharField(max_length=64)
+    used_at = models.DateTimeField(_("used at"), null=True)
+
+    class Meta:
+        default_permissions = ()
+        verbose_name = _("backup code")
+        verbose_name_plural = _("backup codes")
+
+    def __str__(self) -> str:
+        return str(self.user)
+
+
+class RequiredSecondFactor(models.Model):
+    """A role whose people must have a second factor to work in the back office."""
+
+    role = models.CharField(_("role"), max_length=10, choices=Role.choices, unique=True)
+
+    class Meta:
+        default_permissions = ()
+        verbose_name = _("required second factor")
+        verbose_name_plural = _("required second factors")
+
+    def __str__(self) -> str:
+        return self.get_role_display()

@@ -1,13 +1,64 @@
-"""Who may do what: permissions by department and role, and the judgements about people that need no database."""
+"""Who may do what, what guards signing in, and the judgements about people that need no database."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
+from ipaddress import ip_address as parsed
 
-from accounts.choices import OVERSIGHT, Department, Role
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from accounts.choices import OVERSIGHT, Department, Purpose, Role
 from accounts.errors import AbsenceOfAnotherDepartment
 from accounts.models import User
 
+# Signing in (I5, I6) --------------------------------------------------------------------------------------------------
+PASSWORDS_REMEMBERED = 5
+TICKET_LIFETIME = {Purpose.RESET: timedelta(minutes=15), Purpose.VERIFY: timedelta(hours=24)}
+MOST_TICKETS = 3  # links of one purpose that wait to be used
+FORGOTTEN_AFTER = timedelta(hours=24)  # without another failure
+_LOCKS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 240))
+
+
+def most_failures(*, account: str, source: str) -> int:
+    """How many failures lock: of one account from one source; of it from anywhere; of any account from one source."""
+    if account and source:
+        return 5
+    return 20 if account else 100  # a whole office may come from one address
+
+
+def lock_time(locks: int) -> timedelta:
+    """How long signing in is locked after so many locks before; it grows, up to four hours."""
+    return _LOCKS[min(locks, len(_LOCKS) - 1)]
+
+
+def source_of(ip_address: str | None) -> str:
+    """Where guesses come from: an address; of IPv6 its first 64 bits, as whoever has one address there has them all."""
+    if not ip_address:
+        return "unknown"
+    address = parsed(ip_address)
+    if address.version == 4:
+        return str(address)
+    return f"{address.exploded[:19]}::/64"
+
+
+class FourKindsOfCharacters:
+    """A password has a capital and a small letter, a digit and another character, if only a space (I5).
+
+    A validator of Django's.
+    """
+
+    def validate(self, password: str, user: User | None = None) -> None:
+        kinds = (str.isupper, str.islower, str.isdecimal, lambda one: not one.isalnum())
+        if not all(any(map(kind, password)) for kind in kinds):
+            raise ValidationError(self.get_help_text(), code="password_lacks_a_kind")
+
+    def get_help_text(self) -> str:
+        return _("Use a capital letter, a small letter, a digit and a special character such as - or !.")
+
+
+# Roles ---------------------------------------------------------------------------------------------------------------
 READ = frozenset(
     {
         "shipments.view_shipment",
@@ -22,9 +73,11 @@ READ = frozenset(
         "alerts.acknowledge_alert",
         "alerts.view_escalationrule",
         "alerts.view_holiday",
+        "metrics.view_metric",
     }
 )
-OVERSEE = frozenset({"accounts.view_user", "alerts.view_sweeprun"})
+READ_TRAIL = frozenset({"audit.view_auditentry", "audit.view_seal"})
+OVERSEE = READ_TRAIL | {"accounts.view_user", "alerts.view_sweeprun"}
 COMPLETE = frozenset({"workflow.complete_workflowstep"})
 LEAD = COMPLETE | {
     "workflow.reopen_workflowstep",
@@ -49,6 +102,7 @@ REGISTER = frozenset(
 WITHDRAW = frozenset({"shipments.cancel_shipment", "shipments.restore_shipment"})
 ADMINISTER = (
     WITHDRAW
+    | READ_TRAIL
     | LEAD - COMPLETE
     | {
         "workflow.add_departmentfallback",
@@ -134,6 +188,9 @@ _RESOURCES = {
     "holiday": "holidays",
     "sweeprun": "sweep_runs",
     "message": "messages",
+    "metric": "metrics",
+    "auditentry": "audit",
+    "seal": "seals",
 }
 
 

@@ -1,11 +1,21 @@
-"""Reads about people that join several models."""
+"""Reads about people that join several models; what mails about signing in say."""
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
-from accounts.models import Absence, User
+from django.conf import settings
+from django.template.loader import render_to_string
+from django.utils import translation
+from django.utils.translation import gettext
+
+from accounts import tokens
+from accounts.choices import Purpose
+from accounts.models import Absence, Ticket, User
+from outbox.models import Message
+from outbox.rules import Content
 
 
 def stands_in_for(user: User, *, on: date) -> list[int]:
@@ -45,3 +55,45 @@ def signed_in(*, user_id: int, sign_in_id: UUID) -> User | None:
         user._perm_cache = set(user.permissions)  # where Django's ModelBackend looks first
         return user  # type: ignore[no-any-return]
     return None
+
+
+# Mails ---------------------------------------------------------------------------------------------------------------
+_PAGES = {Purpose.RESET: "reset/", Purpose.VERIFY: "verify_email/"}
+
+
+def compose_lockout(message: Message, _at: datetime) -> Content:
+    """Compose the mail to somebody whose account was locked; it stays true whenever it is sent."""
+    with translation.override(message.recipient.language):
+        given = _given(message) | {"forgotten": _page("password_reset/")}
+        return _content(message, gettext("Signing in to your account was locked"), given)
+
+
+def compose_ticket(message: Message, at: datetime) -> Content | None:
+    """Compose the mail with a link; None when it would be of no use any more, or the address has changed."""
+    good = Ticket.objects.good(at=at).filter(message=message, email=message.recipient.email)
+    if (ticket := good.first()) is None:
+        return None
+    purpose = Purpose(ticket.purpose)
+    token = tokens.write_ticket(ticket.pk)
+    with translation.override(message.recipient.language):
+        given = _given(message) | {"ticket": ticket, "link": f"{_page(_PAGES[purpose])}?token={token}"}
+        return _content(message, str(purpose.label), given, secret=token)
+
+
+def _page(name: str) -> str:
+    return f"{settings.BASE_URL}/{settings.ADMIN_PATH}{name}"
+
+
+def _given(message: Message) -> dict[str, Any]:
+    language = message.recipient.language
+    return {
+        "message": message,
+        "recipient": message.recipient,
+        "language": language,
+        "is_rtl": translation.get_language_bidi(),
+    }
+
+
+def _content(message: Message, subject: str, given: dict[str, Any], *, secret: str = "") -> Content:
+    text, html = (render_to_string(f"mail/{message.kind}.{kind}", given) for kind in ("txt", "html"))
+    return Content(subject=subject, text=text, html=html, secret=secret)

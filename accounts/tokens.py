@@ -1,4 +1,4 @@
-"""Access and refresh tokens: signed claims (JWT) and nothing else. Knows no database and never reads the clock."""
+"""What we sign: access and refresh tokens (JWT), and the ids of tickets. Knows no database, never reads the clock."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 import jwt
 from django.conf import settings
+from django.core.signing import BadSignature, Signer
 
-from accounts.errors import TokenRefused
+from accounts.errors import LinkRefused, TokenRefused
 
 if TYPE_CHECKING:
     from jwt.types import Options
 
 _ALGORITHM = "HS256"
+_TICKETS = Signer(salt="accounts.ticket")
 
 
 class Kind(StrEnum):
@@ -70,3 +72,19 @@ def read(token: str, *, kind: Kind, at: datetime) -> Claims:
     if not is_good:
         raise TokenRefused
     return claims
+
+
+def write_ticket(ticket_id: uuid.UUID) -> str:
+    """Sign the id of a ticket, for a link; the same id gives the same token."""
+    return _TICKETS.sign(ticket_id.hex)
+
+
+def read_ticket(token: str) -> uuid.UUID:
+    """Check the signature of a ticket's token; whether the ticket is still good is for the database to say.
+
+    :raises LinkRefused: it isn't one of ours.
+    """
+    try:
+        return uuid.UUID(_TICKETS.unsign(token))
+    except (BadSignature, ValueError) as error:
+        raise LinkRefused from error

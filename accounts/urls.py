@@ -1,9 +1,10 @@
 from rest_framework.routers import SimpleRouter
 
-from accounts.views import AuthViewSet, UserViewSet
+from accounts.views import OwnSignInViewSet, SignInViewSet, UserViewSet
 
 router = SimpleRouter(trailing_slash=False)
-router.register("auth", AuthViewSet, basename="auth")
+router.register("auth", SignInViewSet, basename="auth")
+router.register("auth", OwnSignInViewSet, basename="own-auth")
 router.register("users", UserViewSet, basename="user")
 
 urlpatterns = router.urls

@@ -26,11 +26,12 @@ from alerts.choices import AlertState, Audience, Severity
 from alerts.models import Alert, EscalationRule, Holiday, SweepRun
 from clearance.admin.desk import DeskAdmin, ReadOnlyDesk
 from clearance.admin.display import days_from, pill, tell_risk
-from clearance.admin.lists import DefaultedFilter, container_days
+from clearance.admin.lists import DefaultedFilter
 from clearance.admin.verbs import DateInput, Verb, VerbForm
 from clearance.clock import day_of
 from outbox import services as outbox
 from shipments.models import Shipment
+from shipments.selectors import container_days
 
 MOST_OF_A_SHIPMENT = 50
 BUTTON = '<a class="button" href="{}">{}<span class="visually-hidden"> {}</span></a>'

@@ -337,13 +337,18 @@ def _reason(shipment: Shipment, step: WorkflowStep, rule: EscalationRule, rung: 
 
 
 # How the sweep is ----------------------------------------------------------------------------------------------------
-def last_complete_sweep() -> datetime | None:
-    """Return when a sweep of its own day last came to its end; None if none ever did.
+def complete_sweeps() -> QuerySet[SweepRun]:
+    """Select the sweeps of their own day that came to their end, the last one first.
 
     One for a day that was over already says nothing about what followed.
     """
-    of_its_day = SweepRun.objects.filter(on__gte=TruncDate("started_at", tzinfo=timezone.get_default_timezone()))
-    last: datetime | None = of_its_day.aggregate(last=Max("finished_at"))["last"]
+    its_day = TruncDate("started_at", tzinfo=timezone.get_default_timezone())
+    return SweepRun.objects.filter(on__gte=its_day, finished_at__isnull=False).order_by("-finished_at")
+
+
+def last_complete_sweep() -> datetime | None:
+    """Return when a sweep last came to its end; None if none ever did."""
+    last: datetime | None = complete_sweeps().aggregate(last=Max("finished_at"))["last"]
     return last
 
 

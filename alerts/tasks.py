@@ -9,11 +9,10 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from alerts import selectors
 from alerts import services as alerts
 from clearance.clock import day_of
 from outbox import services as outbox
-from outbox.choices import MessageKind
+from outbox.selectors import COMPOSE
 
 
 @shared_task
@@ -26,5 +25,4 @@ def sweep() -> dict[str, Any]:
 @shared_task
 def deliver() -> dict[str, Any]:
     """Send what waits in the outbox."""
-    compose = dict.fromkeys(MessageKind.values, selectors.compose)
-    return asdict(outbox.deliver_due(at=timezone.now(), compose=compose, lease=settings.MAIL_LEASE))
+    return asdict(outbox.deliver_due(at=timezone.now(), compose=COMPOSE, lease=settings.MAIL_LEASE))

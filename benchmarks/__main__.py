@@ -9,7 +9,10 @@ from pathlib import Path
 
 from benchmarks.measure import RESULTS, ROOT
 
-NAMES = ("read", "import_tracker", "eta_change", "sweep", "list_shipments", "start")
+NAMES = (
+    "read", "import_tracker", "eta_change", "sweep", "audit", "sealing", "list_shipments", "first_page", "metrics",
+    "start",
+)  # fmt: skip
 README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
 

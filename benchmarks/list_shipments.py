@@ -15,8 +15,6 @@ PAGE = 50
 DEEP = 1_000
 CONNECTIONS = 16
 SECONDS = 4
-HEADERS = {"X-Forwarded-Proto": "https"}
-CLERK = "clerk@benchmarks.example"
 FILTERS = "status=active&eta_from=2001-01-01"
 
 
@@ -24,7 +22,7 @@ def measure() -> Report:
     with scratch.database() as connection:
         scratch.fill(connection, SHIPMENTS, with_steps=False)
         with web.serving("benchmarks.parts.list_server:application") as port:
-            token = _sign_in(port)
+            token = web.sign_in(port)
             second, deep = _cursors(port, token)
             paths = {
                 "floor": "/api/bench/floor",
@@ -68,21 +66,13 @@ def _load(port: int, path: str, token: str, connections: int) -> Figures:
     return part("load", "run", port, path, token, connections, SECONDS)
 
 
-def _sign_in(port: int) -> str:
-    client = http.client.HTTPConnection("127.0.0.1", port)
-    body = json.dumps({"email": CLERK, "password": scratch.PASSWORD})
-    client.request("POST", "/api/v1/auth/login", body, {**HEADERS, "Content-Type": "application/json"})
-    token: str = json.loads(client.getresponse().read())["access_token"]
-    return token
-
-
 def _cursors(port: int, token: str) -> tuple[str, str]:
     """Follow `next` as a client would, for the addresses of the second and of a deep page."""
     say(f"following the cursor to page {DEEP:,}")
     client = http.client.HTTPConnection("127.0.0.1", port)
     paths = [f"/api/v1/shipments?{FILTERS}&cursor="]
     while len(paths) < DEEP:
-        client.request("GET", paths[-1], headers={**HEADERS, "Authorization": f"Bearer {token}"})
+        client.request("GET", paths[-1], headers={**web.HEADERS, "Authorization": f"Bearer {token}"})
         address = urlsplit(json.loads(client.getresponse().read())["next"])
         paths.append(f"{address.path}?{address.query}")
     return paths[1], paths[-1]

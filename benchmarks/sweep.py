@@ -76,8 +76,7 @@ def _ours(connection: psycopg.Connection) -> Figures:
 
 
 def _floor(connection: psycopg.Connection) -> Figures:
-    connection.execute("TRUNCATE alerts_alert RESTART IDENTITY")
-    scratch.settle(connection)
+    scratch.empty(connection, "alerts_alert")
     return part("sweeping", "floor")
 
 
@@ -87,8 +86,7 @@ def _loop(connection: psycopg.Connection) -> Figures:
 
 
 def _forget(connection: psycopg.Connection) -> None:
-    connection.execute("TRUNCATE alerts_alert, outbox_message, alerts_sweeprun RESTART IDENTITY CASCADE")
-    scratch.settle(connection)
+    scratch.empty(connection, "alerts_alert", "outbox_message", "outbox_attachment", "alerts_sweeprun")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 import subprocess
 import sys
@@ -10,10 +11,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from benchmarks import scratch
 from benchmarks.measure import ROOT
 from clearance.supervisor import WEB
 
 PATIENCE = 60
+HEADERS = {"X-Forwarded-Proto": "https"}
+CLERK = "clerk@benchmarks.example"
 
 
 def free_port() -> int:
@@ -50,10 +54,19 @@ def await_answer(port: int, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.02)
 
 
+def sign_in(port: int) -> str:
+    """Sign in as the clerk of the scratch database; return an access token."""
+    client = http.client.HTTPConnection("127.0.0.1", port)
+    body = json.dumps({"email": CLERK, "password": scratch.PASSWORD})
+    client.request("POST", "/api/v1/auth/login", body, {**HEADERS, "Content-Type": "application/json"})
+    token: str = json.loads(client.getresponse().read())["access_token"]
+    return token
+
+
 def _answers(port: int) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
-        connection.request("GET", "/api/v1/health/live", headers={"X-Forwarded-Proto": "https"})
+        connection.request("GET", "/api/v1/health/live", headers=HEADERS)
         return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False

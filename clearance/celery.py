@@ -1,13 +1,14 @@
-"""The Celery application; a task knows the request that it was sent from."""
+"""The Celery application; a task knows the request that it was sent from, and is counted."""
 
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 from celery import Celery, Task
 
-from clearance import context
+from clearance import context, telemetry
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clearance.settings")
 
@@ -21,8 +22,15 @@ class ContextTask(Task):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         request_id = (self.request.headers or {}).get("request_id") or self.request.id or ""
-        with context.acting(channel="task", request_id=request_id):
-            return super().__call__(*args, **kwargs)
+        started, is_done, result = time.perf_counter(), False, None
+        try:
+            with context.acting(channel="task", request_id=request_id):
+                result = super().__call__(*args, **kwargs)
+            is_done = True
+        finally:
+            seconds = time.perf_counter() - started
+            telemetry.note_task(self.name, is_done=is_done, seconds=seconds, result=result)
+        return result
 
 
 app = Celery("clearance", task_cls=ContextTask)

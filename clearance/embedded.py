@@ -31,7 +31,8 @@ from urllib.parse import quote, urlencode
 
 ROOT = Path(__file__).resolve().parent.parent
 VAR = Path(os.environ.get("VAR_DIR") or ROOT / "var").absolute()
-NAME = "clearance"  # of the database and of its owner
+NAME = "clearance"  # of the database, and of the superuser who makes it and its roles
+OWNER, APPLICATION = "clearance_owner", "clearance_app"
 LONGEST_SOCKET_PATH = 107  # bytes, on Linux
 
 
@@ -40,9 +41,14 @@ class CannotStart(Exception):
 
 
 # Addresses: pure, cheap, and the same in every process ---------------------------------------------------------------
-def database_url() -> str:
+def database_url(role: str = APPLICATION) -> str:
     """The embedded PostgreSQL's address, for libpq and django-environ alike."""
-    return f"postgresql://{NAME}@/{NAME}?{urlencode({'host': POSTGRES.socket.parent}, safe='/')}"
+    return f"postgresql://{role}@/{NAME}?{urlencode({'host': POSTGRES.socket.parent}, safe='/')}"
+
+
+def owner_url() -> str:
+    """The same, for the role that owns the tables."""
+    return database_url(OWNER)
 
 
 def redis_url() -> str:
@@ -150,14 +156,18 @@ class _Postgres:
         }
         flags = shlex.join(word for name, value in options.items() for word in ("-c", f"{name}={value}"))
         self._run("pg_ctl", "start", "--wait", "--timeout=60", "-o", flags, account=account)
-        # Idempotent, and at every start: the one that should have created it may have been killed.
+        # Idempotent, and at every start: the one that should have created them may have been killed.
         self._run(
             "psql",
             f"--host={self.socket.parent}",
             f"--username={NAME}",
             "--dbname=postgres",
             account=account,
-            text=f"SELECT 'CREATE DATABASE {NAME}' WHERE NOT EXISTS "
+            # The owner may end what still uses a database that is to be dropped, as tests do.
+            text=f"SELECT 'CREATE ROLE {OWNER} LOGIN CREATEDB CREATEROLE IN ROLE pg_signal_backend'"
+            f" WHERE to_regrole('{OWNER}') IS NULL \\gexec\n"
+            f"SELECT 'CREATE ROLE {APPLICATION} LOGIN' WHERE to_regrole('{APPLICATION}') IS NULL \\gexec\n"
+            f"SELECT 'CREATE DATABASE {NAME} OWNER {OWNER}' WHERE NOT EXISTS "
             f"(SELECT FROM pg_database WHERE datname = '{NAME}') \\gexec\n",
         )
 

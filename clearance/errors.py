@@ -18,11 +18,13 @@ class DomainError(Exception):
 
     Subclasses carry `code` (stable, for programs) and `message` (for people; a `str.format` template over the
     context, or a lazy translation of one). `field` names the input that the refusal is about, if there is one.
+    `is_denial` marks what authority or policy forbids: the door that refuses leaves an entry in the trail (C21).
     """
 
     code: ClassVar[str] = "ERROR"
     message: ClassVar[Sentence] = _("The request was refused.")
     field: ClassVar[str] = ""
+    is_denial: ClassVar[bool] = False
 
     def __init__(self, **context: object) -> None:
         self.context = context
@@ -58,7 +60,7 @@ class InvalidFields(Invalid):
 
 
 class Unauthenticated(DomainError):
-    """Nobody is signed in, or with the wrong credentials."""
+    """Nobody is signed in, or with the wrong credentials; `user_id` says whose they were, where that is known."""
 
     code = "AUTHENTICATION_FAILED"
     message: ClassVar[Sentence] = _("Sign in first.")
@@ -69,6 +71,7 @@ class Forbidden(DomainError):
 
     code = "PERMISSION_DENIED"
     message: ClassVar[Sentence] = _("You may not do this.")
+    is_denial = True
 
 
 class NotFound(DomainError):

@@ -1,4 +1,4 @@
-"""What happens around every request: its context and id, one access-log line, slashes at the API, personal settings."""
+"""What happens around every request: context, id, access-log line; slashes and limit of the API; personal settings."""
 
 from __future__ import annotations
 
@@ -6,25 +6,30 @@ import logging
 import re
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import orjson
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
+from django.utils.translation import gettext as _
 
-from clearance import context
+from accounts import services as accounts
+from accounts import tokens
+from accounts.errors import TokenRefused
+from clearance import context, limits, telemetry
+from clearance.api import refusals
 
 access_log = logging.getLogger("clearance.access")
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 _SENSIBLE_REQUEST_ID = re.compile(r"[\w.-]{8,64}", re.ASCII)
+_WITH_PORT = re.compile(r"\[(?P<v6>[^\]]+)\](:\d+)?|(?P<v4>[\d.]+):\d+", re.ASCII)  # as some proxies write it
 
 
 class RequestContext:
-    """Open the context of a request, give its id back as X-Request-ID, and log the request."""
+    """Open the context of a request, give its id back as X-Request-ID, log and count the request."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -40,16 +45,25 @@ class RequestContext:
         ) as opened:
             response = self.get_response(request)
             response["X-Request-ID"] = opened.request_id
-            access_log.info(
-                "%s %s",
-                request.method,
-                request.path,
-                extra={
-                    "status": response.status_code,
-                    "duration_ms": round((time.perf_counter() - started) * 1000, 1),
-                    "user_id": context.current().user_id,
-                },
-            )
+            seconds = time.perf_counter() - started
+            facts = {"status": response.status_code, "duration_ms": round(seconds * 1000, 1)}
+            access_log.info("%s %s", request.method, request.path, extra=facts)
+            telemetry.note_request(request, status=response.status_code, seconds=seconds)
+        return response
+
+
+class PermissionsPolicy:
+    """Have browsers keep from our pages, and from whatever gets into them, what none of them needs (I15)."""
+
+    unwanted = ("camera", "display-capture", "geolocation", "microphone", "payment", "usb")
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+        self.policy = ", ".join(f"{feature}=()" for feature in self.unwanted)
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        response["Permissions-Policy"] = self.policy
         return response
 
 
@@ -65,6 +79,36 @@ class ApiPaths:
         return self.get_response(request)
 
 
+class RateLimit:
+    """Let each caller of the API make so many requests a minute, say how many are left, and refuse the rest (C35).
+
+    Here rather than in a throttle of DRF, which counts only who has passed its authentication and permissions: whoever
+    guesses passwords or tokens counts too. Probes of the health aren't counted, or they would find us ill.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        path = request.path_info
+        if not path.startswith("/api/") or path.startswith("/api/v1/health"):
+            return self.get_response(request)
+        allowance = limits.count(_caller(request))
+        if allowance is None:
+            return self.get_response(request)
+        if allowance.is_exceeded:
+            sentence = _("The limit is {limit} requests a minute. Go on in {seconds} seconds.")
+            told = sentence.format(limit=allowance.limit, seconds=allowance.reset_seconds)
+            response = refusals.answer_outside_views(429, told)
+            response["Retry-After"] = str(allowance.reset_seconds)
+        else:
+            response = self.get_response(request)
+        response["RateLimit-Limit"] = str(allowance.limit)
+        response["RateLimit-Remaining"] = str(allowance.remaining)
+        response["RateLimit-Reset"] = str(allowance.reset_seconds)
+        return response
+
+
 class PersonalSettings:
     """Show pages in the signed-in person's language and time zone; note in the context who acts."""
 
@@ -74,7 +118,7 @@ class PersonalSettings:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.path_info.startswith("/api/") or not request.user.is_authenticated:
             return self.get_response(request)
-        context.signed_in(request.user.pk)
+        accounts.note_actor(request.user)
         request.LANGUAGE_CODE = request.user.language
         try:
             zone = ZoneInfo(request.user.time_zone)
@@ -86,31 +130,37 @@ class PersonalSettings:
             return response
 
 
+def _caller(request: HttpRequest) -> str:
+    """Who makes a request, as far as that can be told without the database: else a stranger, known by the address."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        try:
+            return f"user:{tokens.read(token.strip(), kind=tokens.Kind.ACCESS, at=timezone.now()).user_id}"
+        except TokenRefused:
+            return _stranger()
+    try:
+        return f"user:{request.user.pk}" if request.user.is_authenticated else _stranger()
+    except (OperationalError, InterfaceError):  # the session can't be read; the view will say so
+        return _stranger()
+
+
+def _stranger() -> str:
+    address = context.current().ip_address
+    if address is None:
+        return "address:unknown"
+    # A network of IPv6 gives each of its machines billions of addresses: it counts as one.
+    return f"address:{ip_network(f'{address}/64', strict=False) if ':' in address else address}"
+
+
 def client_address(request: HttpRequest) -> str | None:
     """Return the client's address: X-Forwarded-For counts only what our own proxies wrote, from the right (C26)."""
     hops = settings.TRUSTED_PROXY_COUNT
     forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
     address = forwarded[-hops] if hops and len(forwarded) >= hops else request.META.get("REMOTE_ADDR", "")
+    if with_port := _WITH_PORT.fullmatch(address):
+        address = with_port["v6"] or with_port["v4"]
     try:
-        return str(ip_address(address))
+        found = ip_address(address.partition("%")[0])  # without the zone, which means something on that host only
     except ValueError:  # a unix socket has none, and not every proxy writes one
         return None
-
-
-class LogLine(logging.Formatter):
-    """One JSON object a line, with the request's id; nothing of its body, headers or query."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, object] = {
-            "at": datetime.fromtimestamp(record.created, UTC),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-            "request_id": context.current().request_id,
-        }
-        for name in ("status", "duration_ms", "user_id"):
-            if (value := getattr(record, name, None)) is not None:
-                line[name] = value
-        if record.exc_info:
-            line["trace"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str).decode()
+    return str(getattr(found, "ipv4_mapped", None) or found)

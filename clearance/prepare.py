@@ -9,6 +9,7 @@ import os
 import sys
 
 import django
+from django.conf import settings
 from django.core.management import call_command
 from environ import Env
 
@@ -17,7 +18,11 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clearance.settings")
     stdout, sys.stdout = sys.stdout, sys.stderr
     django.setup()
-    call_command("migrate", interactive=False)
+    if "owner" in settings.DATABASES:
+        call_command("migrate", database="owner", interactive=False)
+        call_command("setup_database_roles")
+    else:
+        call_command("migrate", interactive=False)
     call_command("load_reference_data")
     if Env().bool("DEMO", default=False):
         call_command("load_demo", stdout=stdout)

@@ -5,6 +5,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import environ
+from corsheaders.defaults import default_headers
+from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 from kombu.entity import Exchange, Queue
@@ -21,6 +23,7 @@ if (BASE_DIR / ".env").exists():
 # Without a database of its own it is somebody's own machine: production names its servers, and can't start any itself.
 DEBUG = env.bool("DEBUG", default=not env("DATABASE_URL", default=""))
 SECRET_KEY = env("SECRET_KEY", default="development-only-key-that-production-refuses" if DEBUG else "")
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
@@ -32,7 +35,7 @@ if not DEBUG:
         raise ImproperlyConfigured("ALLOWED_HOSTS may not be '*': name the hosts that serve Clearance.")
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXY_COUNT else None
     SECURE_SSL_REDIRECT = True
-    SECURE_REDIRECT_EXEMPT = [r"^api/v1/health"]
+    SECURE_REDIRECT_EXEMPT = [r"^api/v1/health", r"^metrics$"]  # asked for inside, without https
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True
@@ -41,6 +44,31 @@ if not DEBUG:
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = 12 * 3600
 X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+# Scripts and styles are files of our own, never written into a page; what else a page needs, its view says (I15).
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],  # icons in the style sheets of Swagger UI and of the browsable API
+        "object-src": [NONE],
+        "base-uri": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+# Pages of other origins that may call the API, with a token: a browser sends them no cookies of ours.
+CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "if-match", "x-request-id"]
+CORS_EXPOSE_HEADERS = [
+    "ETag",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "Retry-After",
+    "X-Request-ID",
+]
 
 # Apps ----------------------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -54,6 +82,8 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "rest_framework",
     "django_filters",
+    "corsheaders",
+    "csp",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_celery_beat",
@@ -64,10 +94,14 @@ INSTALLED_APPS = [
     "outbox",
     "audit",
     "metrics",
+    "simple_history",  # after audit, whose commands take the place of its own
 ]
 MIDDLEWARE = [
     "clearance.middleware.RequestContext",
     "django.middleware.security.SecurityMiddleware",
+    "clearance.middleware.PermissionsPolicy",
+    "csp.middleware.CSPMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "clearance.middleware.ApiPaths",
@@ -77,6 +111,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "clearance.middleware.PersonalSettings",
+    "clearance.middleware.RateLimit",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -101,8 +136,13 @@ TEMPLATES = [
 
 # Database and cache --------------------------------------------------------------------------------------------------
 DATABASES = {"default": env.db_url_config(env("DATABASE_URL", default="") or embedded.database_url())}
+# The owner migrates and nothing else; web, worker and beat never learn its address (decision 0013).
+if owner_url := env("DATABASE_OWNER_URL", default="") or (
+    "" if env("DATABASE_URL", default="") else embedded.owner_url()
+):
+    DATABASES["owner"] = env.db_url_config(owner_url) | {"ENGINE": "clearance.postgresql"}
 DATABASES["default"] |= {
-    "ENGINE": "django.db.backends.postgresql",
+    "ENGINE": "clearance.postgresql",  # tells the database who acts
     "CONN_MAX_AGE": 0,  # the pool keeps the connections
     "OPTIONS": {
         **DATABASES["default"].get("OPTIONS", {}),
@@ -113,17 +153,34 @@ DATABASES["default"] |= {
         },
     },
 }
+if replica_url := env("DATABASE_REPLICA_URL", default=""):
+    replica = env.db_url_config(replica_url)
+    # Whoever waits for a replica that is gone reads from the main database instead.
+    pool = {"pool": {**DATABASES["default"]["OPTIONS"]["pool"], "timeout": 2}}
+    DATABASES["replica"] = {**DATABASES["default"], **replica, "OPTIONS": {**replica.get("OPTIONS", {}), **pool}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = env("REDIS_URL", default="") or embedded.redis_url()
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": f"clearance:{DATABASES['default']['NAME']}",  # two databases may share one Redis
+        "OPTIONS": {"socket_connect_timeout": 0.1, "socket_timeout": 0.5},  # a slow Redis is worth less than none
+    }
+}
 
 # People --------------------------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["accounts.backends.Sessions"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("email", "full_name", "phone")},
+    },
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+    {"NAME": "accounts.rules.FourKindsOfCharacters"},
 ]
 LOGIN_URL = "admin:login"
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=30)
@@ -171,6 +228,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "clearance.api.refusals.refuse",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
+RATE_LIMIT_PER_MINUTE = env.int("RATE_LIMIT_PER_MINUTE", default=100)
 SPECTACULAR_SETTINGS = {
     "TITLE": "Clearance API",
     "VERSION": "1.0.0",
@@ -236,22 +294,36 @@ MAIL_LEASE = timedelta(seconds=env.int("MAIL_LEASE_SECONDS", default=120))
 DEFAULT_FROM_EMAIL = env("SMTP_FROM", default="clearance@localhost")
 BASE_URL = env("BASE_URL", default=f"http://127.0.0.1:{env('PORT', default='8000')}").rstrip("/")
 
+# Audit ---------------------------------------------------------------------------------------------------------------
+SIMPLE_HISTORY_ENABLED = False  # its signals miss bulk writes and SQL: triggers write its rows (decision 0013)
+SIMPLE_HISTORY_DATE_INDEX = False  # one index of ours serves both: who, when
+AUDIT_RETENTION_YEARS = env.int("AUDIT_RETENTION_YEARS", default=10)
+if AUDIT_RETENTION_YEARS < 7:  # customs law asks for as much
+    raise ImproperlyConfigured("AUDIT_RETENTION_YEARS is at least 7: the trail is evidence for so long.")
+
 # Escalation ----------------------------------------------------------------------------------------------------------
 # Rungs of day 4 to 8 that fall on a day off are raised on the last working day before it.
 ALERTS_PULL_FORWARD = env.bool("ALERTS_PULL_FORWARD", default=True)
 
 # The field's figures -------------------------------------------------------------------------------------------------
 DEMURRAGE_DAILY_RATE_OMR = Decimal(env("DEMURRAGE_DAILY_RATE_OMR", default="38.462"))  # about 100 USD per container
+# By how many days a shipment that was on time would have been late; without it, the mean of those that were.
+DEMURRAGE_COUNTERFACTUAL_DAYS = Decimal(days) if (days := env("DEMURRAGE_COUNTERFACTUAL_DAYS", default="")) else None
+
+# Metrics of the processes --------------------------------------------------------------------------------------------
+METRICS_ALLOWED_ADDRESSES = env.list("METRICS_ALLOWED_ADDRESSES", default=["127.0.0.1", "::1"])
 
 # Logs ----------------------------------------------------------------------------------------------------------------
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"()": "clearance.middleware.LogLine"}},
+    "formatters": {"line": {"()": "clearance.logs.line", "is_readable": DEBUG}},
     "handlers": {"stdout": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "line"}},
     "root": {"handlers": ["stdout"], "level": env("LOG_LEVEL", default="INFO")},
     "loggers": {
         "django.server": {"handlers": ["stdout"], "propagate": False},
         "django.request": {"level": "ERROR"},  # a refusal is one access-log line, not a second warning
+        "django.db.backends": {"level": "INFO"},  # never statements, which hold everything
+        "gunicorn.error": {"handlers": ["stdout"], "propagate": False},
     },
 }

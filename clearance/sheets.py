@@ -24,7 +24,7 @@ from decimal import Decimal
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import IO, Any, NoReturn, Protocol
 from xml.etree import ElementTree  # expat itself refuses to multiply entities
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
@@ -41,6 +41,7 @@ from clearance.errors import Invalid
 
 Cell = str | float | int | bool | date | datetime | time | timedelta | Decimal | None
 
+CONTENT_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"  # of what is written here
 MAX_BYTES = 10 * 1024 * 1024
 MAX_ROWS = 50_000
 MAX_COLUMNS = 256
@@ -419,6 +420,13 @@ _NOT_IN_TITLES = re.compile(r"[\\*?:/\[\]]")  # Excel refuses these and more tha
 
 def write(*pages: Page) -> bytes:
     """Write an .xlsx workbook with these sheets. Text stays text: `=1+1` is written as it is and never calculated."""
+    target = BytesIO()
+    write_to(target, *pages)
+    return target.getvalue()
+
+
+def write_to(target: IO[bytes], *pages: Page) -> None:
+    """`write`, into a file: rows go to the disk as they come, however many there are."""
     book = openpyxl.Workbook(write_only=True)
     lists: list[Sequence[str]] = []
     for page in pages:
@@ -448,9 +456,7 @@ def write(*pages: Page) -> bytes:
         sheet.sheet_state = "hidden"
         for number in range(max(map(len, lists))):
             sheet.append([_written(sheet, one[number]) if number < len(one) else None for one in lists])
-    target = BytesIO()
     book.save(target)
-    return target.getvalue()
 
 
 def _written(sheet: Any, value: Any, *, heading: bool = False, red: bool = False) -> Any:

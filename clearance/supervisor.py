@@ -15,9 +15,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any
 
 from environ import Env
 
@@ -45,7 +46,13 @@ class Child:
     """
 
     def __init__(
-        self, name: str, *command: str, grace: float, stdout: int | None = None, orphaned: int = signal.SIGTERM
+        self,
+        name: str,
+        *command: str,
+        grace: float,
+        stdout: int | None = None,
+        orphaned: int = signal.SIGTERM,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self.grace = grace
@@ -67,6 +74,7 @@ class Child:
                 stdout=log if stdout is None else stdout,
                 stderr=log,
                 cwd=embedded.ROOT,
+                env={**os.environ, **(environment or {})},
                 start_new_session=True,
                 preexec_fn=end_with_parent,  # noqa: PLW1509 - there is one thread only
             )
@@ -104,10 +112,10 @@ class Supervisor:
             try:
                 sign_ins = self._prepare()
                 self._start("keeper", "clearance.embedded", grace=3)
-                self._start("web", *WEB, f"--bind=127.0.0.1:{self.port}", grace=4)
-                self._start("worker", *WORKER, grace=6)
+                self._start("web", *WEB, f"--bind=127.0.0.1:{self.port}", grace=4, environment=as_application())
+                self._start("worker", *WORKER, grace=6, environment=as_application())
                 # A tick that waits for the database takes no SIGTERM; beat holds nothing, so that it may simply go.
-                self._start("beat", *BEAT, grace=2, orphaned=signal.SIGKILL)
+                self._start("beat", *BEAT, grace=2, orphaned=signal.SIGKILL, environment=as_application())
                 self._await_answer()
                 print(f"{sign_ins}\n\nClearance runs at http://127.0.0.1:{self.port}/{admin_path()}")
                 print(f"Ctrl-C stops it; its logs are in {embedded.VAR / 'log'}", flush=True)
@@ -123,8 +131,8 @@ class Supervisor:
         # Only a note: an exception out of a handler could hit between the start of a child and its listing.
         self.stopping = True
 
-    def _start(self, name: str, *command: str, grace: float, orphaned: int = signal.SIGTERM) -> None:
-        self.children.append(Child(name, *command, grace=grace, orphaned=orphaned))
+    def _start(self, name: str, *command: str, **options: Any) -> None:
+        self.children.append(Child(name, *command, **options))
 
     def _prepare(self) -> str:
         """Migrate, load the reference data and the demonstration; what the latter has to say is the answer."""
@@ -222,6 +230,11 @@ def collecting_remains() -> Iterator[None]:
             while time.monotonic() < deadline:
                 if os.waitpid(-1, os.WNOHANG) == (0, 0):
                     time.sleep(0.02)
+
+
+def as_application() -> dict[str, str]:
+    """What those who serve know of the database: the application's address, never the owner's."""
+    return {"DATABASE_URL": os.environ.get("DATABASE_URL") or embedded.database_url(), "DATABASE_OWNER_URL": ""}
 
 
 def admin_path() -> str:

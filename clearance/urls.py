@@ -1,5 +1,7 @@
 """Every address: the admin, the API and its documentation."""
 
+from csp.constants import SELF, UNSAFE_INLINE
+from csp.decorators import csp_update
 from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -7,11 +9,12 @@ from django.urls import include, path, re_path
 from django.utils.translation import gettext as _
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
-from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
 
-from clearance import health
+from audit import services as audit
+from clearance import exposition, health
 from clearance.api import refusals
-from clearance.errors import NotFound
+from clearance.errors import Forbidden, NotFound
 
 
 @csrf_exempt
@@ -31,13 +34,32 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return defaults.bad_request(request, exception)
 
 
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Leave an entry of a page of the admin that the person may not use; the API's views answer themselves."""
+    page = request.resolver_match
+    model_admin = getattr(getattr(page, "func", None), "model_admin", None)
+    targets = request.GET.getlist("on")
+    target = targets[0] if len(targets) == 1 else ""
+    audit.record_denial(
+        Forbidden(),
+        entity_type=model_admin.opts.label_lower if model_admin else "page",
+        entity_id=page.kwargs.get("object_id", target) if model_admin else request.path,
+        attempted=f"{request.method} {request.path}",
+    )
+    return defaults.permission_denied(request, exception)
+
+
 def failed(request: HttpRequest) -> HttpResponse:
     if request.path.startswith("/api/"):
         return refusals.answer_outside_views(500, str(refusals.FAILURE))
     return defaults.server_error(request)
 
 
+# ReDoc searches in a worker that it makes itself, and both write style elements of their own.
+docs_need = csp_update({"style-src": [SELF, UNSAFE_INLINE], "worker-src": ["blob:"]})
+
 handler400 = bad_request
+handler403 = forbidden
 handler404 = not_found
 handler500 = failed
 
@@ -46,18 +68,24 @@ v1 = [
     path("", include("shipments.urls")),
     path("", include("workflow.urls")),
     path("", include("alerts.urls")),
+    path("", include("metrics.urls")),
+    path("", include("audit.urls")),
     path("health", health.Health.as_view()),
     path("health/live", health.Live.as_view()),
     path("health/ready", health.Ready.as_view()),
     path("health/db", health.Database.as_view()),
     path("health/redis", health.Redis.as_view()),
     path("openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
-    path("docs", SpectacularSwaggerView.as_view(url_name="openapi")),
-    path("redoc", SpectacularRedocView.as_view(url_name="openapi")),
+    path("docs", docs_need(SpectacularSwaggerSplitView.as_view(url_name="openapi"))),
+    path("redoc", docs_need(SpectacularRedocView.as_view(url_name="openapi"))),
 ]
 urlpatterns = [
     path("", lambda request: HttpResponseRedirect(f"/{settings.ADMIN_PATH}")),
+    path("metrics", exposition.metrics),
     path("api/v1/", include(v1)),
     re_path(r"^api(/.*)?$", unknown_api_address),
+    path(
+        f"{settings.ADMIN_PATH}password_reset/", admin.site.forgotten, name="admin_password_reset"
+    ),  # as Django links it
     path(settings.ADMIN_PATH, admin.site.urls),
 ]

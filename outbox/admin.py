@@ -20,7 +20,6 @@ from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from accounts.choices import Language
 from accounts.models import User
-from alerts import selectors as alerts
 from alerts.admin import BUTTON, NOTHING
 from alerts.models import Alert
 from clearance.admin.desk import ReadOnlyDesk
@@ -30,6 +29,7 @@ from outbox import services as outbox
 from outbox.choices import Delivery, MessageKind
 from outbox.models import MailServer, Message
 from outbox.rules import Content
+from outbox.selectors import COMPOSE
 
 # Nothing but its own styles: what a mail shows, it brings along.
 PREVIEW_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
@@ -40,10 +40,14 @@ def _resend(message: Message, *, by: User, at: datetime) -> None:
 
 
 def composed(message: Message, language: str, *, at: datetime) -> Content | None:
-    """What the message would say if it were sent now, in that language; None: it would not be sent."""
+    """What the message would say if it were sent now, in that language; None: it would not be sent.
+
+    Without its secret: who sees the mail here could use a link that is meant for its recipient.
+    """
     message.recipient.language = language  # of this copy in memory only
     with override(language):
-        return alerts.compose(message, at)
+        content = COMPOSE[message.kind](message, at)
+    return content and content.without_secret()
 
 
 @admin.register(Message)

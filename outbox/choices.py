@@ -9,6 +9,10 @@ class MessageKind(TextChoices):
 
     DIGEST = "digest", _("Digest of alerts")
     SHIPMENT_ALERT = "shipment_alert", _("Alert about one shipment")
+    SEAL_ANCHOR = "seal_anchor", _("Newest seal of the trail")
+    LOCKOUT = "lockout", _("Signing in was locked")
+    PASSWORD_RESET = "password_reset", _("Set a new password")
+    EMAIL_VERIFICATION = "email_verification", _("Verify the e-mail address")
 
 
 class Delivery(TextChoices):

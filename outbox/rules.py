@@ -12,15 +12,23 @@ RUN = timedelta(seconds=60)  # after which one look at the outbox begins no furt
 REFUSALS = 3
 RETRY = timedelta(minutes=5)
 PROBE = timedelta(minutes=1)
+HIDDEN = "•••"
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a message says; HTML and text say the same."""
+    """What a message says; HTML and text say the same. `secret` is the part that only the recipient may read."""
 
     subject: str
     text: str
     html: str
+    secret: str = ""
+
+    def without_secret(self) -> Content:
+        if not self.secret:
+            return self
+        hidden = (one.replace(self.secret, HIDDEN) for one in (self.subject, self.text, self.html))
+        return Content(*hidden)
 
 
 Compose = Callable[[Message, datetime], Content | None]

@@ -21,8 +21,12 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from alerts.models import Alert
+from audit import selectors as trail
+from audit.models import AuditEntry
+from clearance import sheets
 from clearance.admin.desk import DeskAdmin
 from clearance.admin.display import pill, tell_risk
+from clearance.admin.history import READS_TRAIL
 from clearance.admin.lists import DefaultedFilter
 from clearance.admin.verbs import DateInput, ReasonForm, Verb, VerbForm, VersionedForm
 from clearance.clock import day_of
@@ -35,7 +39,6 @@ from workflow.choices import StepStatus
 from workflow.models import WorkflowStep
 
 _CLOSED = Q(not_required=True) | Q(actual_date__isnull=False)
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 # Forms ---------------------------------------------------------------------------------------------------------------
@@ -123,7 +126,7 @@ def _import(*, file: Any, sheet: str, **given: Any) -> dict[str, Any]:
         "dry_run": given["dry_run"],
         "report": imported.report,
         "ignored": imported.ignored,
-        "error_workbook": f"data:{XLSX};base64,{base64.b64encode(content).decode()}" if content else "",
+        "error_workbook": f"data:{sheets.CONTENT_TYPE};base64,{base64.b64encode(content).decode()}" if content else "",
     }
 
 
@@ -147,14 +150,14 @@ class RiskFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         today = day_of(timezone.now())
         if self.value() == "near":
-            return queryset.active().filter(eta__lte=_day(Risk.WARNING, today))
+            return queryset.uncleared().filter(eta__lte=_day(Risk.WARNING, today))
         if self.value() not in Risk.values:
             return queryset
         starts = [Risk.DEMURRAGE, Risk.URGENT, Risk.CRITICAL, Risk.WARNING, Risk.ON_TIME]
         if self.value() == Risk.EXPECTED:
-            return queryset.active().filter(eta__gt=today)
+            return queryset.uncleared().filter(eta__gt=today)
         place = starts.index(Risk(self.value()))
-        found = queryset.active().filter(eta__lte=_day(starts[place], today))
+        found = queryset.uncleared().filter(eta__lte=_day(starts[place], today))
         return found.filter(eta__gt=_day(starts[place - 1], today)) if place else found
 
 
@@ -165,6 +168,7 @@ class EtaFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [
             ("past", _("Has passed")),
+            ("unrecorded", _("Has passed, arrival not recorded")),
             ("week", _("Within seven days")),
             ("month", _("Within thirty days")),
             ("later", _("Later")),
@@ -174,10 +178,28 @@ class EtaFilter(admin.SimpleListFilter):
         today = day_of(timezone.now())
         if self.value() == "past":
             return queryset.filter(eta__lt=today)
+        if self.value() == "unrecorded":
+            return queryset.filter(eta__lt=today, ata=None)
         if self.value() in ("week", "month"):
             days = 7 if self.value() == "week" else 30
             return queryset.filter(eta__gte=today, eta__lte=today + timedelta(days=days))
         return queryset.filter(eta__gt=today + timedelta(days=30)) if self.value() == "later" else queryset
+
+
+class EtaChangesFilter(admin.SimpleListFilter):
+    title = _("ETA changes")
+    parameter_name = "eta_changes"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("none", _("Never changed")), ("some", _("Changed")), ("none_left", _("No change left"))]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        if self.value() == "none_left":
+            return queryset.filter(eta_edit_count=MAX_ETA_EDITS)
+        if self.value() in ("none", "some"):
+            changed = Q(eta_edit_count__gt=0)
+            return queryset.filter(changed if self.value() == "some" else ~changed)
+        return queryset
 
 
 class DivisionFilter(admin.RelatedFieldListFilter):
@@ -303,7 +325,7 @@ class ShipmentAdmin(DeskAdmin):
         return Shipment.objects.visible_to(request.user)
 
     def get_list_filter(self, request: HttpRequest) -> Any:
-        filters = ["status", RiskFilter, EtaFilter, ("division", DivisionFilter), "transport_mode"]
+        filters = ["status", RiskFilter, EtaFilter, EtaChangesFilter, ("division", DivisionFilter), "transport_mode"]
         return [*filters, DeletedFilter] if request.user.has_perm("shipments.restore_shipment") else filters
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
@@ -406,6 +428,13 @@ class ShipmentAdmin(DeskAdmin):
             "on": today,
         }
 
+    def trail_beneath(self, request: HttpRequest, record: Shipment) -> QuerySet[AuditEntry]:
+        """The history of a shipment is that of its steps too, and of the alerts that the person sees."""
+        if request.user.has_perm(READS_TRAIL):
+            return trail.under_shipment(record.pk)
+        seen = Alert.objects.visible_to(request.user, on=day_of(timezone.now()))
+        return trail.under_shipment(record.pk, alerts=seen)
+
     # The list --------------------------------------------------------------------------------------------------------
     def prepare(self, rows: list[Shipment], request: HttpRequest) -> None:
         """Count the steps of the page's shipments, and of no others."""
@@ -467,7 +496,7 @@ class ShipmentAdmin(DeskAdmin):
     def blank_workbook(self, request: HttpRequest) -> HttpResponse:
         return HttpResponse(
             workbook.blank_workbook(),
-            content_type=XLSX,
+            content_type=sheets.CONTENT_TYPE,
             headers={"Content-Disposition": 'attachment; filename="tracker.xlsx"'},
         )
 

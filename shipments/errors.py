@@ -21,6 +21,7 @@ class EtaEditLimitReached(Conflict):
     code = "ETA_EDIT_LIMIT"
     field = "eta"
     message = _("The ETA of {number} was already changed three times; it cannot be changed again.")
+    is_denial = True
 
 
 class EtaHasItsOwnVerb(Invalid):

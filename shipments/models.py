@@ -17,6 +17,7 @@ from django.db.models.functions import Round
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Division, User
+from audit.models import History
 from shipments.choices import QuantityUnit, Status, TransportMode
 
 # Source: SOP step 1.5, funds requirement; 11 % of the invoice amount together.
@@ -53,6 +54,10 @@ class ShipmentQuerySet(models.QuerySet["Shipment"]):
     def active(self) -> Self:
         return self.existing().filter(status=Status.ACTIVE)
 
+    def uncleared(self) -> Self:
+        """Active shipments with a critical step open: their goods haven't left the port."""
+        return self.active().filter(cleared_on=None)
+
     def in_sight_of(self, user: User) -> Self:
         """What the person's divisions let them see, deleted ones included (C14)."""
         if not user.own_divisions:
@@ -75,8 +80,8 @@ class ShipmentQuerySet(models.QuerySet["Shipment"]):
         return self.select_for_update(of=("self",), no_key=True)
 
     def in_demurrage(self, *, on: date) -> Self:
-        """Active shipments past day 7."""
-        return self.active().filter(eta__lt=on - timedelta(days=7))
+        """Uncleared active shipments past day 7."""
+        return self.uncleared().filter(eta__lt=on - timedelta(days=7))
 
 
 class Shipment(models.Model):
@@ -165,6 +170,7 @@ class Shipment(models.Model):
     version = models.PositiveIntegerField(_("version"), default=1)
 
     objects = ShipmentQuerySet.as_manager()
+    history = History()
 
     class Meta:
         ordering = ("eta", "id")

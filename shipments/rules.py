@@ -115,9 +115,9 @@ def require_active(shipment: Shipment) -> None:
         raise ShipmentCompleted(number=shipment.shipment_number)
 
 
-def risk(*, status: str, eta: date, on: date) -> Risk | None:
-    """How near an active shipment is to demurrage; None once it is completed or cancelled."""
-    if status != Status.ACTIVE:
+def risk(*, status: str, cleared_on: date | None, eta: date, on: date) -> Risk | None:
+    """How near an active shipment is to demurrage; None once it is cleared (its goods left the port) or withdrawn."""
+    if status != Status.ACTIVE or cleared_on:
         return None
     days = (on - eta).days
     return next((risk for first_day, risk in RISK_FROM_DAY if days >= first_day), Risk.EXPECTED)

@@ -86,7 +86,9 @@ class ShipmentSerializer(StrictSerializer, serializers.ModelSerializer):
 
     division = DivisionField(required=False, allow_null=True)
     created_by = serializers.IntegerField(read_only=True, allow_null=True)
-    risk = serializers.ChoiceField(Risk.choices, read_only=True, allow_null=True)
+    risk = serializers.ChoiceField(
+        Risk.choices, read_only=True, allow_null=True, help_text="Null once it is cleared, completed or cancelled."
+    )
     version = serializers.IntegerField(
         required=False, min_value=1, help_text="Of the record that the change is based on; stale → 409."
     )

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from clearance.api import parsing
 from clearance.api.desk import Desk
+from clearance.api.idempotency import repeatable
 from clearance.api.refusals import etag
 from clearance.clock import day_of
 from clearance.errors import NotFound
@@ -70,6 +71,7 @@ class ShipmentViewSet(Desk):
         """One shipment; its ETag is the version for `If-Match`."""
         return self.answer(pk)
 
+    @repeatable
     def create(self, request: Request) -> Response:
         """Register a shipment; its steps are planned from the ETA."""
         values = self.validated(request)
@@ -105,6 +107,7 @@ class ShipmentViewSet(Desk):
 
     @extend_schema(responses=ShipmentSerializer)
     @action(detail=True, methods=["patch"], serializer_class=EtaInput)
+    @repeatable
     def eta(self, request: Request, pk: str) -> Response:
         """Change the ETA and re-date every step (Business Unit only, at most three times)."""
         given = self.validated(request)
@@ -113,6 +116,7 @@ class ShipmentViewSet(Desk):
 
     @extend_schema(responses=ShipmentSerializer)
     @action(detail=True, methods=["post"], serializer_class=CancelInput)
+    @repeatable
     def cancel(self, request: Request, pk: str) -> Response:
         """Cancel a shipment, with the reason (head of the Business Unit or administrator)."""
         given = self.validated(request)
@@ -121,6 +125,7 @@ class ShipmentViewSet(Desk):
 
     @extend_schema(responses=ShipmentSerializer)
     @action(detail=True, methods=["post"], serializer_class=VersionInput)
+    @repeatable
     def restore(self, request: Request, pk: str) -> Response:
         """Bring back a cancelled or deleted shipment (head of the Business Unit or administrator)."""
         given = self.validated(request)
@@ -133,6 +138,7 @@ class ShipmentViewSet(Desk):
         responses=ImportReportSerializer,
     )
     @action(detail=False, methods=["post"], url_path="import", parser_classes=[parsing.JSON, MultiPartParser])
+    @repeatable
     def import_tracker(self, request: Request) -> Response:
         """Import rows, or a workbook: each row stands or falls alone, and the same rows again change nothing."""
         by, at = request.user, timezone.now()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -34,7 +34,7 @@ from shipments.choices import Status
 from shipments.models import Shipment
 from workflow import rules
 from workflow import services as workflow
-from workflow.choices import StepStatus
+from workflow.choices import Due, StepStatus
 from workflow.models import DepartmentFallback, Responsibility, TemplateStep, WorkflowStep, WorkflowTemplate
 
 _STEP_NUMBER = re.compile(r"[0-9]{1,3}(\.[0-9])?")
@@ -177,16 +177,28 @@ class DueFilter(admin.SimpleListFilter):
     parameter_name = "due"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("past", _("Before today")), ("today", _("Today")), ("week", _("In the next seven days"))]
+        return Due.choices
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        today = day_of(timezone.now())
-        if self.value() == "past":
-            return queryset.filter(target_date__lt=today)
-        if self.value() == "today":
-            return queryset.filter(target_date=today)
-        if self.value() == "week":
-            return queryset.filter(target_date__gt=today, target_date__lte=today + timedelta(days=7))
+        return queryset.due(self.value(), on=day_of(timezone.now())) if self.value() in Due.values else queryset
+
+
+class TurnFilter(admin.SimpleListFilter):
+    title = _("turn")
+    parameter_name = "turn"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            ("now", _("Nothing before it is open")),
+            ("held", _("Waits for an earlier step")),
+            ("first", _("First critical step of its department")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        if self.value() == "first":
+            return queryset.with_lead().filter(is_critical=True, leads=True)
+        if self.value() in ("now", "held"):
+            return queryset.with_hold().filter(is_held=self.value() == "held")
         return queryset
 
 
@@ -204,7 +216,7 @@ class StepAdmin(ReadOnlyDesk):
 
     list_display = ("step", "of_shipment", "in_department", "due", "state", "who", "verbs_here")
     list_display_links = ("step",)
-    list_filter = (WhoseFilter, StatusFilter, DueFilter, "department", "is_critical")
+    list_filter = (WhoseFilter, StatusFilter, DueFilter, TurnFilter, "department", "is_critical")
     search_fields = ("shipment",)
     search_help_text = _("Words of the shipment’s number, principal, brand, papers or vessel; or a step’s number.")
     sortable_by = ()

@@ -13,6 +13,15 @@ class StepStatus(TextChoices):
     NOT_REQUIRED = "not_required", _("Not required")
 
 
+class Due(TextChoices):
+    """When an open step is due, seen from today."""
+
+    PAST = "past", _("Before today")
+    TODAY = "today", _("Today")
+    WEEK = "week", _("In the next seven days")
+    LATER = "later", _("Later")
+
+
 class CompletedVia(TextChoices):
     """What completed a step, or marked it not required."""
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Case, Exists, OuterRef, Q, Value, When
+from django.db.models import Case, Exists, F, Func, OuterRef, Q, Value, When
 from django.utils.translation import gettext_lazy as _
 
 from accounts.choices import OWN_STEPS_ONLY, WORKING_DEPARTMENTS, Department
 from accounts.models import Absence, Division, User
+from audit.models import History
 from shipments.choices import Status, TransportMode
 from shipments.models import Shipment
-from workflow.choices import ENTRY_FIELDS, CompletedVia, StepStatus
+from workflow.choices import ENTRY_FIELDS, CompletedVia, Due, StepStatus
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -231,6 +232,18 @@ class WorkflowStepQuerySet(models.QuerySet["WorkflowStep"]):
             return self.filter(not_required=True)
         return self.overdue(on=on) if status == StepStatus.OVERDUE else self.pending(on=on)
 
+    def due(self, when: str, *, on: date) -> Self:
+        """Steps whose target date is that near, seen from `on`; see `rules.due`."""
+        week = on + timedelta(days=7)
+        return self.filter(
+            {
+                Due.PAST: Q(target_date__lt=on),
+                Due.TODAY: Q(target_date=on),
+                Due.WEEK: Q(target_date__gt=on, target_date__lte=week),
+                Due.LATER: Q(target_date__gt=week),
+            }[Due(when)]
+        )
+
     def of_active_shipments(self) -> Self:
         return self.filter(shipment__status=Status.ACTIVE, shipment__deleted_at=None)
 
@@ -242,6 +255,28 @@ class WorkflowStepQuerySet(models.QuerySet["WorkflowStep"]):
         """`visible_to`, and for Finance, C&C and Stores only their own department's (C14)."""
         visible = self.visible_to(user)
         return visible.filter(department=user.department) if user.department in OWN_STEPS_ONLY else visible
+
+    def with_hold(self) -> Self:
+        """Annotate `is_held`: a step that comes before it in its shipment is open."""
+        comes_before = Func(
+            F("step_number"),
+            OuterRef("template_step__depends_on"),
+            template="%(expressions)s)",
+            arg_joiner=" = ANY(",
+            output_field=models.BooleanField(),
+        )
+        before = WorkflowStep.objects.open().filter(comes_before, shipment=OuterRef("shipment"))
+        return self.annotate(is_held=Exists(before))
+
+    def with_lead(self) -> Self:
+        """Annotate `leads`: no earlier critical step of its department in the shipment is open."""
+        earlier = WorkflowStep.objects.open().filter(
+            is_critical=True,
+            shipment=OuterRef("shipment"),
+            department=OuterRef("department"),
+            step_number__lt=OuterRef("step_number"),
+        )
+        return self.annotate(leads=~Exists(earlier))
 
     def in_care_of(self, user: User, *, on: date) -> Self:
         """Steps that the person answers for on that day.
@@ -309,6 +344,7 @@ class WorkflowStep(models.Model):
     version = models.PositiveIntegerField(_("version"), default=1)
 
     objects = WorkflowStepQuerySet.as_manager()
+    history = History()
 
     class Meta:
         ordering = ("shipment", "step_number")

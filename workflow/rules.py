@@ -8,6 +8,7 @@ from datetime import date
 from accounts.models import User
 from clearance.errors import VersionConflict
 from shipments.models import Shipment
+from workflow.choices import Due
 from workflow.errors import (
     ActualDateInTheFuture,
     ActualDateTooEarly,
@@ -48,6 +49,14 @@ def require_believable_date(actual_date: date, *, earliest: date, today: date) -
         raise ActualDateInTheFuture(on=actual_date, today=today)
     if actual_date < earliest:
         raise ActualDateTooEarly(on=actual_date, earliest=earliest)
+
+
+def due(target_date: date, *, on: date) -> Due:
+    """Tell how near a step's target date is, seen from `on`; the same as the queryset's `due`."""
+    days = (target_date - on).days
+    if days <= 0:
+        return Due.TODAY if days == 0 else Due.PAST
+    return Due.WEEK if days <= 7 else Due.LATER
 
 
 def acts_for(step: WorkflowStep, by: User, *, stands_in_for: Collection[int]) -> int | None:

@@ -26,7 +26,7 @@ def new(**changed: object) -> dict[str, object]:
         "full_name": "Noor Newcomer",
         "email": "Noor@Example.com",
         "phone": "",
-        "password": "tall-ship-sails-9",
+        "password": "Tall-ship-sails-9",
         "department": "C&C",
         "role": "PPR",
         "divisions": [],
@@ -64,6 +64,15 @@ class TestSigningIn:
 
         assert client.get("/admin/").status_code == 302
 
+    def test_stays_over_for_somebody_who_was_reactivated(self, cc_clerk):
+        client = pages.signed_in(cc_clerk)
+        at = timezone.now()
+
+        for is_active in (False, True):
+            accounts.amend_person(user_id=cc_clerk.pk, changes={"is_active": is_active}, at=at)
+
+        assert client.get("/admin/").status_code == 302
+
 
 class TestTakingOn:
     def test_reaches_the_desk_and_gives_the_role(self, administrator, cast):
@@ -72,7 +81,7 @@ class TestTakingOn:
         pages.signed_in(administrator).post(pages.adding(User), given)
 
         person = User.objects.get(email="noor@example.com")
-        assert person.check_password("tall-ship-sails-9")
+        assert person.check_password("Tall-ship-sails-9")
         assert list(person.groups.values_list("name", flat=True)) == ["C&C PPR"]
         assert list(person.divisions.all()) == [cast.tyres]
 
@@ -150,12 +159,21 @@ class TestChangingAPerson:
         assert pages.signed_in(administrator).post(url, {"post": "yes"}).status_code == 403
 
     def test_an_administrator_sets_a_password(self, administrator, cc_clerk):
-        url = reverse("admin:auth_user_password_change", args=[cc_clerk.pk])
-        given = {"usable_password": "true", "password1": "tall-ship-sails-9", "password2": "tall-ship-sails-9"}
+        theirs = pages.signed_in(cc_clerk)
 
-        pages.signed_in(administrator).post(url, given | {"set-password": "1"})
+        pages.signed_in(administrator).post(pages.verb("password", cc_clerk), {"password": "Tall-ship-sails-9"})
 
-        assert User.objects.get(pk=cc_clerk.pk).check_password("tall-ship-sails-9")
+        assert User.objects.get(pk=cc_clerk.pk).check_password("Tall-ship-sails-9")
+        assert theirs.get("/admin/").status_code == 302
+
+    def test_an_administrator_reads_why_a_password_is_not_taken(self, administrator, cc_clerk):
+        client = pages.signed_in(administrator)
+
+        weak = client.post(pages.verb("password", cc_clerk), {"password": "weak"})
+        same = client.post(pages.verb("password", cc_clerk), {"password": PASSWORD})
+
+        assert "too short" in pages.errors_of(weak)["password"][0]
+        assert "last five passwords" in pages.errors_of(same)["password"][0]
 
     def test_a_head_reads_people_but_changes_nobody(self, cc_head, cc_clerk):
         client = pages.signed_in(cc_head)
@@ -163,7 +181,9 @@ class TestChangingAPerson:
         assert client.get(pages.of(cc_clerk)).status_code == 200
         assert client.post(pages.of(cc_clerk), {"role": "Manager"}).status_code == 403
         assert client.get(pages.verb("deactivate", cc_clerk)).status_code == 403
-        assert client.get(reverse("admin:auth_user_password_change", args=[cc_clerk.pk])).status_code == 403
+        for name in ("password", "unlock", "reset_second_factor"):
+            assert client.get(pages.verb(name, cc_clerk)).status_code == 403
+        assert client.get(pages.verb("require_second_factor", model=User)).status_code == 403
 
     def test_a_clerk_does_not_even_read_them(self, cc_clerk):
         assert pages.signed_in(cc_clerk).get(PEOPLE).status_code == 403

@@ -56,7 +56,15 @@ class TestTakingSomebodyOn:
 
     @pytest.mark.parametrize(
         ("password", "complaint"),
-        [("short1", "too short"), ("password123", "too common"), ("8461739520", "numeric"), ("nasra.new", "similar")],
+        [
+            ("Sh0rt-1", "too short"),
+            ("password123", "too common"),
+            ("Nasra.New@1", "similar"),
+            ("tall-ship-sails-9", "capital letter"),
+            ("TALL-SHIP-SAILS-9", "small letter"),
+            ("Tall-ship-sails", "digit"),
+            ("Tallshipsails9", "special character"),
+        ],
     )
     def test_is_refused_with_a_weak_password_that_says_why(self, password, complaint):
         with refused(WeakPassword, "WEAK_PASSWORD") as refusal:

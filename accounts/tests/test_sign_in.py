@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 from accounts import services as accounts
 from accounts import tasks
 from accounts.errors import InvalidCredentials, TokenRefused
-from accounts.models import SignIn, User
+from accounts.models import FailedSignIns, SignIn, Ticket, User
 from clearance.tests import races
 from clearance.tests.cast import PASSWORD
 from clearance.tests.traces import everything, refused
@@ -246,3 +246,15 @@ class TestForgettingExpiredSignIns:
         assert tasks.forget_expired_sign_ins() == 1
 
         assert SignIn.objects.get().created_at == now
+
+    def test_deletes_links_and_counted_failures_that_mean_nothing_any_more(self, cast, now):
+        for days in (2, 0):
+            at = now - timedelta(days=days)
+            accounts.request_reset(email=cast.cc_clerk.email, at=at)
+            with pytest.raises(InvalidCredentials):
+                sign_in(password="Wrong-9-guess", at=at, ip_address=f"192.0.2.{days}")
+
+        assert tasks.forget_expired_sign_ins() == 3  # a link, and the failure from there and from there to the clerk
+
+        assert Ticket.objects.get().created_at == now
+        assert set(FailedSignIns.objects.values_list("last_failed_at", flat=True)) == {now}

@@ -10,6 +10,7 @@ from accounts import selectors as people
 from accounts.models import User
 from alerts.errors import AlertNotOpen, AlertNotYours, PromiseInThePast
 from alerts.models import Alert
+from clearance import context
 from clearance.clock import day_of
 from clearance.errors import Forbidden, NotFound
 from shipments.models import Shipment
@@ -42,5 +43,7 @@ def acknowledge(*, alert_id: int, by: User, at: datetime, promised_on: date | No
     alert.acknowledged_at = at
     alert.acknowledged_by = by
     alert.promised_on = promised_on
-    alert.save(update_fields=["acknowledged_at", "acknowledged_by", "promised_on"])
+    absent = alert.recipient_user.full_name if alert.recipient_user_id != by.pk else ""
+    with context.remarking(on_behalf_of=absent):
+        alert.save(update_fields=["acknowledged_at", "acknowledged_by", "promised_on"])
     return alert

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from accounts import services as accounts
@@ -307,8 +307,9 @@ class TestASweepRun:
         )  # fmt: skip
         assert run.finished_at > run.started_at
 
+    @pytest.mark.django_db(transaction=True, databases=["default", "owner"])
     def test_remains_unfinished_where_the_sweep_failed_and_nothing_else_of_it_does(self, shipment):
-        with connection.cursor() as cursor:
+        with connections["owner"].cursor() as cursor:
             cursor.execute("ALTER TABLE alerts_alert ADD CONSTRAINT no_finance CHECK (severity <> 'critical')")
 
         with pytest.raises(IntegrityError):

@@ -12,12 +12,13 @@ from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.text import capfirst
 
+from clearance.admin.history import HistoryMixin
 from clearance.admin.lists import CappedPaginator, DeskList
 from clearance.admin.verbs import DateInput, VerbsMixin, show_refusal
 from clearance.errors import DomainError, VersionConflict
 
 
-class DeskAdmin(VerbsMixin):
+class DeskAdmin(HistoryMixin, VerbsMixin):
     """A record's form hands its values to `take_on` or `amend`, which call one service each.
 
     A refusal by the service rolls everything back and shows the filled-in form again, with the sentence on it.
@@ -58,12 +59,15 @@ class DeskAdmin(VerbsMixin):
     def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:
         """The service has written everything."""
 
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
         try:
-            return super().changeform_view(request, *args, **kwargs)
+            return super().changeform_view(request, object_id, *args, **kwargs)
         except DomainError as refusal:  # raised by save_model, inside the transaction that is rolled back by now
+            self.record_denial(request, refusal, object_id or "")
             request.refusal = refusal
-            return super().changeform_view(request, *args, **kwargs)
+            return super().changeform_view(request, object_id, *args, **kwargs)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> type[ModelForm]:
         form = super().get_form(request, obj, change=change, **kwargs)
@@ -75,16 +79,12 @@ class DeskAdmin(VerbsMixin):
         try:
             return super().delete_view(request, object_id, extra_context)
         except DomainError as refusal:
+            self.record_denial(request, refusal, object_id)
             messages.error(request, str(refusal))
             return HttpResponseRedirect("../change/")
 
     def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
         self.remove(request, obj)
-
-    def log_addition(self, *args: Any) -> None:
-        """The audit trail remembers; a second log beside it would only disagree."""
-
-    log_change = log_deletions = log_addition
 
     # Pages -----------------------------------------------------------------------------------------------------------
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DeskList]:

@@ -39,7 +39,7 @@ def days_from(day: date, *, on: date) -> str:
 
 def tell_risk(shipment: Shipment, *, on: date) -> None:
     """Give a shipment what lists and pages say of its arrival: `risk_now`, `risk_pill`, `days_told`, `omr_told`."""
-    shipment.risk_now = rules.risk(status=shipment.status, eta=shipment.eta, on=on)
+    shipment.risk_now = rules.risk(status=shipment.status, cleared_on=shipment.cleared_on, eta=shipment.eta, on=on)
     shipment.risk_pill = pill(shipment.risk_now)
     shipment.days_told = days_from(shipment.eta, on=on)
     omr = rules.omr_at_risk(

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
 from functools import cached_property
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
-from django.db.models import DateField, DurationField, ExpressionWrapper, F, Value
-from django.db.models.functions import Coalesce, ExtractDay, Greatest
 from django.http import HttpRequest
-
-from shipments import rules
 
 MOST_COUNTED = 10_000
 
@@ -33,15 +28,6 @@ class CappedPaginator(Paginator):
     @cached_property
     def _counted(self) -> int:
         return self.object_list.order_by().values("pk")[: MOST_COUNTED + 1].count()
-
-
-def container_days(*, on: date) -> Any:
-    """OMR at risk without the rate, which is the same for all: what `rules.omr_at_risk` computes, for sorting.
-
-    For rows that have a `shipment`.
-    """
-    since_eta = ExtractDay(ExpressionWrapper(Value(on, DateField()) - F("shipment__eta"), DurationField()))
-    return Coalesce(F("shipment__container_count"), 1) * Greatest(since_eta - rules.FREE_TIME_DAYS, 1)
 
 
 class DeskList(ChangeList):

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from functools import update_wrapper
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import path
+from django.urls import path, reverse
 from django.utils import timezone, translation
+from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from accounts import services as accounts
 from accounts.choices import Language
+from clearance.admin import metrics, sign_in
 from clearance.admin.today import today
 from clearance.clock import day_of
+
+# What somebody may use who owes a second factor: the page where it is set up, and the way out.
+_WITHOUT_SECOND_FACTOR = {"own_sign_in", "logout", "language", "jsi18n", "verify_email"}
 
 
 class ClearanceSite(admin.AdminSite):
@@ -33,7 +41,68 @@ class ClearanceSite(admin.AdminSite):
         return super().index(request, {**context, **(extra_context or {})})
 
     def get_urls(self) -> list[Any]:
-        return [path("language/", self.admin_view(self.choose_language), name="language"), *super().get_urls()]
+        return [
+            path("login/code/", self.login_code, name="login_code"),
+            path("reset/", self.new_password, name="new_password"),
+            path("sign_in/", self.admin_view(self.own_sign_in), name="own_sign_in"),
+            path("verify_email/", self.admin_view(self.verify_email), name="verify_email"),
+            path("language/", self.admin_view(self.choose_language), name="language"),
+            path("metrics/export/<slug:figure>.xlsx", self.admin_view(self.export_figure), name="metrics_export"),
+            path("metrics/report/<int:year>-<int:month>/", self.admin_view(self.report), name="metrics_report"),
+            *super().get_urls(),
+        ]
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """A page for people who work here, and who have a second factor where their role requires one."""
+        page = super().admin_view(view, cacheable)
+
+        def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            is_free = request.resolver_match and request.resolver_match.url_name in _WITHOUT_SECOND_FACTOR
+            if self.has_permission(request) and not is_free and request.user.owes_second_factor:
+                return HttpResponseRedirect(reverse("admin:own_sign_in"))
+            return page(request, *args, **kwargs)
+
+        return update_wrapper(inner, page)
+
+    # Signing in ------------------------------------------------------------------------------------------------------
+    @method_decorator((never_cache, login_not_required))
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if request.method == "GET" and self.has_permission(request):
+            return HttpResponseRedirect(reverse("admin:index"))
+        given = {"app_path": request.get_full_path(), "username": request.user.get_username(), **(extra_context or {})}
+        return sign_in.SignInPage.as_view(extra_context=self._page(request, _("Log in"), **given))(request)
+
+    @method_decorator((never_cache, login_not_required))
+    def login_code(self, request: HttpRequest) -> HttpResponse:
+        return sign_in.CodePage.as_view(extra_context=self._page(request, _("Second factor")))(request)
+
+    @method_decorator((never_cache, login_not_required))
+    def forgotten(self, request: HttpRequest) -> HttpResponse:
+        return sign_in.ForgottenPage.as_view(extra_context=self._page(request, _("Forgotten the password?")))(request)
+
+    @method_decorator((never_cache, login_not_required))
+    def new_password(self, request: HttpRequest) -> HttpResponse:
+        return sign_in.NewPasswordPage.as_view(extra_context=self._page(request, _("Set a new password")))(request)
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        given = {**self.each_context(request), **(extra_context or {})}
+        return sign_in.OwnPasswordPage.as_view(extra_context=given)(request)
+
+    def own_sign_in(self, request: HttpRequest) -> HttpResponse:
+        return sign_in.own_sign_in(request, self.each_context(request))
+
+    def verify_email(self, request: HttpRequest) -> HttpResponse:
+        return sign_in.verify_email(request, self.each_context(request))
+
+    def _page(self, request: HttpRequest, title: Any, **more: Any) -> dict[str, Any]:
+        return {**self.each_context(request), "title": title, "subtitle": None, **more}
+
+    # Pages of its own ------------------------------------------------------------------------------------------------
+    def export_figure(self, request: HttpRequest, figure: str) -> HttpResponse:
+        return metrics.export(request, figure, on=day_of(timezone.now()))
+
+    def report(self, request: HttpRequest, year: int, month: int) -> HttpResponse:
+        return metrics.report(self, request, year=year, month=month, on=day_of(timezone.now()))
 
     @staticmethod
     def choose_language(request: HttpRequest) -> HttpResponse:

@@ -24,6 +24,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.models import User
+from audit import services as audit
 from clearance.clock import day_of
 from clearance.errors import DomainError, VersionConflict
 
@@ -154,10 +155,9 @@ class VerbsMixin(admin.ModelAdmin):
     # The page --------------------------------------------------------------------------------------------------------
     def get_urls(self) -> list[Any]:
         name = f"{self.opts.app_label}_{self.opts.model_name}_verb"
-        return [
-            path("verbs/<slug:name>/", self.admin_site.admin_view(self.verb_view), name=name),
-            *super().get_urls(),
-        ]
+        view = self.admin_site.admin_view(self.verb_view)
+        view.model_admin = self  # as Django's own pages have it
+        return [path("verbs/<slug:name>/", view, name=name), *super().get_urls()]
 
     def verb_view(self, request: HttpRequest, name: str) -> HttpResponse:
         """GET asks, POST does it and goes back; a refusal stays on the filled-in form."""
@@ -183,6 +183,7 @@ class VerbsMixin(admin.ModelAdmin):
             try:
                 result = verb.run(*targets, by=request.user, at=at, **form.cleaned_data)
             except DomainError as refusal:
+                self.record_denial(request, refusal, targets[0].pk if targets else "")
                 form.refuse(refusal)
             else:
                 if not verb.shows_result:
@@ -217,6 +218,7 @@ class VerbsMixin(admin.ModelAdmin):
             try:
                 result = verb.run(target, by=request.user, at=at, **given)
             except DomainError as refusal:
+                self.record_denial(request, refusal, target.pk)
                 messages.error(request, f"{self.name_in_message(target)}: {refusal}")
             else:
                 count += 1
@@ -225,6 +227,11 @@ class VerbsMixin(admin.ModelAdmin):
         if count:
             sentence = ngettext("%(verb)s: done for %(count)d.", "%(verb)s: done for %(count)d.", count)
             messages.success(request, sentence % {"verb": verb.many, "count": count})
+
+    def record_denial(self, request: HttpRequest, refusal: DomainError, pk: object = "") -> None:
+        """Leave an entry of a refusal in the trail, where it is a denial."""
+        attempted = f"{request.method} {request.path}"
+        audit.record_denial(refusal, entity_type=self.opts.label_lower, entity_id=pk, attempted=attempted)
 
     def name_in_message(self, target: Model) -> str:
         """How a record is named when several are spoken of."""

@@ -9,10 +9,10 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from rest_framework.request import Request
 
 from accounts import selectors as people
+from accounts import services as accounts
 from accounts import tokens
 from accounts.errors import TokenRefused
 from accounts.models import User
-from clearance import context
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -30,7 +30,7 @@ class BearerAuthentication(BaseAuthentication):
         user = people.signed_in(user_id=claims.user_id, sign_in_id=claims.sign_in_id)
         if user is None:
             raise exceptions.AuthenticationFailed(_("The token was revoked. Sign in again."))
-        context.signed_in(user.pk)
+        accounts.note_actor(user)
         return user, claims
 
     def authenticate_header(self, request: Request) -> str:
@@ -38,10 +38,14 @@ class BearerAuthentication(BaseAuthentication):
 
 
 class StaffSession(SessionAuthentication):
-    """The session of somebody signed in to the admin, for the browsable API; writes need the CSRF token."""
+    """The session of somebody signed in to the admin, for the browsable API; writes need the CSRF token.
+
+    Who owes a second factor sets it up at the admin first.
+    """
 
     def authenticate(self, request: Request) -> tuple[User, None] | None:
         signed_in = super().authenticate(request)
-        if signed_in is not None:
-            context.signed_in(signed_in[0].pk)
+        if signed_in is None or signed_in[0].owes_second_factor:
+            return None
+        accounts.note_actor(signed_in[0])
         return signed_in

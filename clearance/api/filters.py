@@ -6,6 +6,7 @@ from typing import Any
 
 import django_filters as filters
 from django import forms
+from django_filters import fields
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 
@@ -31,6 +32,22 @@ class TrueOrFalseFilter(filters.TypedChoiceFilter):
     def __init__(self, *args: Any, **options: Any) -> None:
         choices = [("true", "true"), ("false", "false")]
         super().__init__(*args, choices=choices, coerce=lambda text: text == "true", **options)
+
+
+class _Choices(fields.MultipleChoiceField):
+    """Takes an empty choice for none, as the other filters do."""
+
+    def to_python(self, value: Any) -> list[str]:
+        return [one for one in super().to_python(value) if one]
+
+
+class AnyOfFilter(filters.MultipleChoiceFilter):
+    """One of the choices, or several: `status=active&status=completed`."""
+
+    field_class = _Choices
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, distinct=False, **options)
 
 
 @extend_schema_field(OpenApiTypes.INT)

@@ -17,11 +17,14 @@ from rest_framework import exceptions, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.errors import IdempotencyKeyReused
+from audit import services as audit
 from clearance import context, errors
 
 log = logging.getLogger("clearance.api")
 
 STATUS_OF: tuple[tuple[type[errors.DomainError], int], ...] = (
+    (IdempotencyKeyReused, status.HTTP_422_UNPROCESSABLE_ENTITY),
     (errors.Invalid, status.HTTP_400_BAD_REQUEST),
     (errors.Unauthenticated, status.HTTP_401_UNAUTHORIZED),
     (errors.Forbidden, status.HTTP_403_FORBIDDEN),
@@ -74,7 +77,10 @@ def refuse(error: Exception, given: Mapping[str, Any]) -> Response:
     """Answer an exception of a view (DRF's exception handler)."""
     request: Request = given["request"]
     if isinstance(error, errors.DomainError):
+        _record_denial(error, given)
         return _refuse_from_desk(error, request)
+    if isinstance(error, (PermissionDenied, exceptions.PermissionDenied)):
+        _record_denial(errors.Forbidden(), given)
     if isinstance(error, Http404):
         error = exceptions.NotFound(str(errors.NotFound()))
     elif isinstance(error, PermissionDenied):
@@ -110,8 +116,20 @@ def _refuse_from_desk(error: errors.DomainError, request: Request) -> Response:
     answer = Response(envelope(error.code, str(error), error.details()), code)
     if code == status.HTTP_401_UNAUTHORIZED:
         answer["WWW-Authenticate"] = 'Bearer realm="api"'
+    if wait := error.context.get("retry_after"):
+        answer["Retry-After"] = str(wait)
     _log_refusal(answer, error.code)
     return answer
+
+
+def _record_denial(refusal: errors.DomainError, given: Mapping[str, Any]) -> None:
+    request, queryset = given["request"], getattr(given["view"], "queryset", None)
+    audit.record_denial(
+        refusal,
+        entity_type="page" if queryset is None else queryset.model._meta.label_lower,
+        entity_id=request.path if queryset is None else given["kwargs"].get("pk", ""),
+        attempted=f"{request.method} {request.path}",
+    )
 
 
 def _fail(error: Exception, request: Request) -> Response:
@@ -123,7 +141,7 @@ def _fail(error: Exception, request: Request) -> Response:
 
 def _log_refusal(answer: Response, code: str) -> None:
     if answer.status_code in (401, 403):
-        log.warning("refused: %s", code, extra={"status": answer.status_code, "user_id": context.current().user_id})
+        log.warning("refused: %s", code, extra={"status": answer.status_code})
 
 
 def _sentence(error: exceptions.APIException) -> str:

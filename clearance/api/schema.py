@@ -16,7 +16,9 @@ Shipments, their clearance procedure and who does what next. Money is OMR with t
 ISO 8601, days are days in Muscat. A trailing slash is optional everywhere.
 
 **Signing in.** `POST /auth/login` answers an access token (30 minutes) for `Authorization: Bearer …`, and a refresh
-token that `POST /auth/refresh` trades, once, for a new pair. A trade of the same token again ends the sign-in.
+token that `POST /auth/refresh` trades, once, for a new pair. A trade of the same token again ends the sign-in. Who has
+a second factor sends its code as `totp_code` (without: 401 `TOTP_REQUIRED`). Five failures lock an account for a while:
+401 `ACCOUNT_LOCKED`, with `Retry-After`.
 
 **Lists** answer `results`, `next`, `previous`, `count` and `count_is_exact`: the count stops at 10,000. Page by `page`
 and `page_size` (at most 200), or by `cursor=`, which stays as fast at any depth and neither repeats nor loses a row
@@ -25,10 +27,21 @@ while others are added. An unknown filter, or an unknown value of one, is refuse
 **Versions.** Every record has a `version`, which is its ETag too. Send it back with a change, as the field `version`
 (stale: 409 `VERSION_CONFLICT`) or as `If-Match` (stale: 412), and nobody's change is overwritten unseen.
 
+**Sending again.** `POST` of shipments, and the ETA change, take an `Idempotency-Key` of your choice. If no answer came,
+send the same request with the same key: what was done isn't done again, and the first answer comes back. Another body
+with the same key is refused (422), and so is a request whose first one is still under way after some seconds (409).
+Keys are yours alone, per address, and good for 24 hours; a refusal uses none up.
+
+**Limits.** 100 requests a minute and person (strangers: and address), all programs together. `RateLimit-Remaining` says
+how many are left, `RateLimit-Reset` after how many seconds the next minute begins. More answer 429 with `Retry-After`.
+
+**Metrics** take a range `from` – `to` (both included, 366 days at most, by default the 90 days up to today) and a
+`department`. They may be five minutes old, and say how they were reckoned and as of which day.
+
 **Errors** share one envelope: a stable `code` for programs, a `message` for people in the language of
 `Accept-Language`, `details` by field, and the `request_id` of the header `X-Request-ID`. 400 the request is wrong,
 401 sign in, 403 somebody else may, 404 there is none or it is another division's, 409 the record's state forbids it,
-412 stale, 503 come again after `Retry-After`.
+412 stale, 422 not what the key stands for, 429 too many, 503 trouble on our side: come again after `Retry-After`.
 """
 
 IF_MATCH = OpenApiParameter(
@@ -36,6 +49,14 @@ IF_MATCH = OpenApiParameter(
     OpenApiTypes.STR,
     OpenApiParameter.HEADER,
     description="The ETag of the last answer. Stale: 412, and nothing changes.",
+)
+
+
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "minLength": 1, "maxLength": 255},
+    OpenApiParameter.HEADER,
+    description="The same request again with the same key gets the same answer and changes nothing, for 24 hours.",
 )
 
 
@@ -56,10 +77,12 @@ class Operation(AutoSchema):
         return super().resolve_serializer(serializer, direction, bypass_extensions)
 
     def get_override_parameters(self) -> list[OpenApiParameter]:
-        """A change that may carry the `version` in its body may carry it in the header too."""
+        """Say which action takes a key; a change that may carry the `version` in its body may carry it as a header."""
+        action = getattr(self.view, getattr(self.view, "action", None) or "", None)
+        taken = [IDEMPOTENCY_KEY] if hasattr(action, "is_repeatable") else []
         if self.method == "GET" or "{id}" not in self.path or not hasattr(self.view, "get_serializer"):
-            return []
-        return [IF_MATCH] if "version" in self.view.get_serializer().fields else []
+            return taken
+        return [*taken, IF_MATCH] if "version" in self.view.get_serializer().fields else taken
 
 
 class BearerScheme(OpenApiAuthenticationExtension):

@@ -17,7 +17,7 @@ from accounts.models import Division, User
 from workflow.models import DepartmentFallback
 
 # Everybody's password; hashed once per run, because Argon2 takes its time.
-PASSWORD = "correct-horse-battery-staple"
+PASSWORD = "Correct-horse-battery-9"
 
 _BUSINESS_UNIT, _FINANCE, _CUSTOMS, _STORES, _AUDIT, _MANAGEMENT = Department
 

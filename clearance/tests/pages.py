@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
+from django.utils.html import strip_tags
 
 from accounts.models import User
 
@@ -16,6 +18,11 @@ def signed_in(user: User) -> Client:
     client = Client()
     client.force_login(user)
     return client
+
+
+def words(html: str) -> str:
+    """What one reads of a page, without its markup, scripts and navigation."""
+    return " ".join(strip_tags(re.sub(r"<(script|style|nav)\b.*?</\1>", "", html, flags=re.DOTALL)).split())
 
 
 def list_of(model: type[Model]) -> str:

@@ -214,11 +214,18 @@ class Soak:
 
     # Settling --------------------------------------------------------------------------------------------------------
     def _settle(self) -> None:
-        """Let beat go on until nothing waits any more."""
+        """Let beat go on until nothing waits any more.
+
+        A sweep now and then will do: they go before the mail, which would never come to its turn on a slow machine.
+        """
         deadline = time.monotonic() + PATIENCE
         last_wave = Q(shipment__in=self.waves[-1])
+        next_look = 0.0
         while time.monotonic() < deadline:
-            self._look_now()
+            if time.monotonic() > next_look:
+                self._look_now()
+                next_look = time.monotonic() + 10
+            self.beat.send_task("alerts.tasks.deliver")
             time.sleep(0.5)
             if Alert.objects.filter(last_wave).exists() and not Message.objects.filter(delivery="waiting").exists():
                 self._look_now()

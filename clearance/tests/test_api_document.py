@@ -59,7 +59,7 @@ class TestTheDocument:
         is_open = {path.removeprefix("/api/v1") for _, path, operation in operations() if "security" not in operation}
 
         assert is_open == {
-            "/auth/login", "/auth/refresh", "/auth/logout",
+            "/auth/login", "/auth/refresh", "/auth/logout", "/auth/password/reset-request", "/auth/password/reset",
             "/health", "/health/live", "/health/ready", "/health/db", "/health/redis",
         }  # fmt: skip
 

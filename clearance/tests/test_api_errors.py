@@ -5,7 +5,7 @@ import logging
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from rest_framework.test import APIClient
 
 from clearance.tests import recipes
@@ -237,7 +237,7 @@ class TestARequest:
 
     @pytest.mark.parametrize("slashes", ["", "/"])
     def test_may_end_with_a_slash_whatever_its_method(self, clerk, mine, bu_clerk, slashes):
-        login = {"email": bu_clerk.email, "password": "correct-horse-battery-staple"}
+        login = {"email": bu_clerk.email, "password": "Correct-horse-battery-9"}
 
         answers = [
             APIClient(enforce_csrf_checks=True).post(f"/api/v1/auth/login{slashes}", login),
@@ -262,11 +262,12 @@ class TestARequest:
 @pytest.fixture
 def broken():
     """A database that has lost a column."""
-    with connection.cursor() as cursor:
+    with connections["owner"].cursor() as cursor:
         cursor.execute("ALTER TABLE shipments_shipment RENAME COLUMN vessel TO vessel_")
 
 
 class TestAFailure:
+    @pytest.mark.django_db(transaction=True, databases=["default", "owner"])
     @pytest.mark.parametrize("is_debug", [False, True])
     def test_is_a_500_that_tells_its_id_and_nothing_of_its_insides(self, clerk, mine, broken, settings, is_debug):
         settings.DEBUG = is_debug
@@ -277,6 +278,7 @@ class TestAFailure:
         assert error_of(answer, 500)["code"] == "INTERNAL_ERROR"
         assert b"vessel" not in answer.content
 
+    @pytest.mark.django_db(transaction=True, databases=["default", "owner"])
     def test_is_logged_with_its_insides(self, clerk, mine, broken, caplog):
         clerk.raise_request_exception = False
 

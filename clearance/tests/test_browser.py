@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.conf import settings
+from django.db import connections
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
 from clearance.clock import day_of
-from clearance.tests import recipes
+from clearance.tests import pages, recipes
 from clearance.tests.cast import PASSWORD
 from clearance.tests.recipes import COLLECTED
 from shipments.models import Shipment
@@ -39,6 +40,8 @@ def browser(monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield chromium
         chromium.close()
+        # Those of this thread with an event loop; nobody else finds them.
+        connections.close_all()
 
 
 @pytest.fixture
@@ -54,6 +57,7 @@ def opened(browser: Browser, site: Any, user: User, **options: Any) -> Page:
     page = browser.new_context(base_url=site.url, **options).new_page()
     page.on("pageerror", lambda error: pytest.fail(f"A script failed: {error}"))
     page.goto("/admin/")
+    page.wait_for_selector("#id_username:focus")
     page.keyboard.type(user.email)
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
@@ -149,6 +153,137 @@ class TestAClerk:
         page.wait_for_selector("html[dir=ltr]")
 
         assert User.objects.get(pk=cc_clerk.pk).language == "en"
+
+
+DEPARTMENTS = ("bu_head", "finance_clerk", "cc_clerk", "storekeeper", "manager", "auditor")
+DRAWN = """
+    canvas => {
+        const {width, height} = canvas;
+        return canvas.getContext("2d").getImageData(0, 0, width, height).data.some(value => value > 0);
+    }
+"""
+
+
+@needs_chromium
+@pytest.mark.django_db(transaction=True)
+class TestTheFirstPage:
+    @pytest.mark.parametrize("language", ["en", "ar"])
+    def test_scrolls_sideways_for_no_department_on_a_phone(self, browser, live_server, cast, shipment, language):
+        User.objects.update(language=language)
+        page = browser.new_context(base_url=live_server.url, viewport={"width": 390, "height": 844}).new_page()
+
+        for who in DEPARTMENTS:
+            cookie = pages.signed_in(getattr(cast, who)).cookies["sessionid"].value
+            page.context.add_cookies([{"name": "sessionid", "value": cookie, "url": live_server.url}])
+            page.goto(reverse("admin:index"))
+
+            assert page.locator("#board").is_visible(), who
+            beyond = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert beyond == 0, who
+
+    @pytest.mark.parametrize("language", ["en", "ar"])
+    def test_draws_its_charts_and_offers_them_as_tables(self, browser, live_server, manager, shipment, language):
+        User.objects.filter(pk=manager.pk).update(language=language)
+        recipes.record_all_but(shipment, on=shipment.eta + timedelta(days=9), at=timezone.now())
+        page = opened(browser, live_server, manager)
+        canvases = page.locator("canvas").all()
+
+        assert len(canvases) == 4
+        for canvas in canvases:
+            assert canvas.evaluate(DRAWN)
+            assert canvas.get_attribute("aria-label")
+        page.locator(".chart summary").first.focus()
+        page.keyboard.press("Enter")
+        assert page.locator(".chart table").first.locator("tbody tr").count() == 12
+
+    def test_draws_its_charts_anew_in_the_colours_of_the_theme_and_of_paper(
+        self, browser, live_server, bu_head, shipment
+    ):
+        recipes.registered(by=bu_head, eta=day_of(timezone.now()) + timedelta(days=2))
+        page = opened(browser, live_server, bu_head)
+        picture = "document.querySelector('canvas').toDataURL()"
+
+        light = page.evaluate(picture)
+        page.emulate_media(color_scheme="dark")
+        page.wait_for_function(f"light => {picture} !== light", arg=light)
+        dark = page.evaluate(picture)
+        page.emulate_media(color_scheme="dark", media="print")
+        page.wait_for_function(f"dark => {picture} !== dark", arg=dark)
+
+    def test_leads_to_its_parts_by_the_keyboard(self, browser, live_server, cc_clerk, shipment):
+        page = opened(browser, live_server, cc_clerk)
+
+        tab_to(page, "Bayan, payment and collection")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/admin/#board")
+        page.keyboard.press("Tab")
+
+        assert page.evaluate("document.activeElement.closest('.board') !== null")
+
+
+VIOLATIONS = """
+    window.violations = [];
+    document.addEventListener("securitypolicyviolation", event => {
+        // ReDoc shows its maker's logo from its maker's server, and can't be told not to: the policy keeps it out.
+        if (event.blockedURI.startsWith("https://cdn.redoc.ly/")) return;
+        window.violations.push(`${event.violatedDirective}: ${event.blockedURI} ${event.sample}`);
+    });
+"""
+
+
+@needs_chromium
+@pytest.mark.django_db(transaction=True)
+class TestTheContentSecurityPolicy:
+    def test_is_broken_by_no_page(self, browser, live_server, cast, shipment):
+        step = recipes.step(shipment, COLLECTED)
+        page = browser.new_context(base_url=live_server.url).new_page()
+        page.add_init_script(VIOLATIONS)
+        page.on("pageerror", lambda error: pytest.fail(f"A script failed: {error}"))
+
+        page.set_default_timeout(15_000)
+
+        for who, url, shows in (
+            ("manager", reverse("admin:index"), "canvas"),
+            ("cc_head", reverse("admin:shipments_shipment_changelist"), "#result_list"),
+            ("cc_head", reverse("admin:shipments_shipment_change", args=[shipment.pk]), ".timeline"),
+            ("cc_head", reverse("admin:shipments_shipment_history", args=[shipment.pk]), "#content"),
+            (
+                "cc_head",
+                reverse("admin:workflow_workflowstep_verb", args=["complete"]) + f"?on={step.pk}",
+                "form .vDateField",
+            ),
+            ("cc_head", reverse("admin:accounts_absence_add"), ".datetimeshortcuts"),
+            ("administrator", reverse("admin:accounts_user_add"), "#id_email"),
+            ("auditor", reverse("admin:audit_auditentry_changelist"), "#changelist"),
+            ("auditor", "/api/v1/docs", "#swagger-ui .opblock"),
+            ("auditor", "/api/v1/redoc", "[data-section-id]"),
+            ("auditor", "/api/v1/shipments", ".response-info"),
+        ):
+            cookie = pages.signed_in(getattr(cast, who)).cookies["sessionid"].value
+            page.context.add_cookies([{"name": "sessionid", "value": cookie, "url": live_server.url}])
+            answer = page.goto(url)
+            page.wait_for_selector(shows)
+
+            assert "default-src 'self'" in answer.headers["content-security-policy"], url
+            assert page.evaluate("violations") == [], url
+
+    def test_keeps_a_script_in_a_page_from_running(self, browser, live_server, administrator):
+        page = opened(browser, live_server, administrator)
+
+        with page.expect_console_message(lambda line: "Content Security Policy" in line.text):
+            page.evaluate(
+                "document.body.append(Object.assign(document.createElement('script'), {text: 'window.ran = true'}))"
+            )
+
+        assert page.evaluate("window.ran") is None
+
+    def test_leaves_the_date_picker_working(self, browser, live_server, cc_head):
+        page = opened(browser, live_server, cc_head)
+        page.goto(reverse("admin:accounts_absence_add"))
+
+        page.locator(".datetimeshortcuts a").first.click()
+
+        assert page.locator("#id_starts_on").input_value()
 
 
 def tab_to(page: Page, name: str) -> None:

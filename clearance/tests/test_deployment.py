@@ -56,9 +56,17 @@ class TestTheComposeFile:
     def test_knows_no_default_for_a_secret(self, services):
         text = (ROOT / "docker-compose.yml").read_text()
 
-        for secret in ("SECRET_KEY", "POSTGRES_PASSWORD", "SITE_HOST"):
+        for secret in ("SECRET_KEY", "POSTGRES_PASSWORD", "APP_PASSWORD", "SITE_HOST"):
             assert f"${{{secret}:?" in text
             assert f"${{{secret}:-" not in text
+
+    def test_tells_the_owner_of_the_tables_to_nobody_but_who_migrates(self, services):
+        blank = {"DATABASE_OWNER_URL": "", "POSTGRES_PASSWORD": ""}
+
+        for name in OURS - {"prepare"}:  # .env has these names, and reaches every container
+            assert blank.items() <= services[name]["environment"].items(), name
+        assert services["prepare"]["environment"]["DATABASE_OWNER_URL"]
+        assert services["db"]["environment"]["POSTGRES_USER"] not in services["web"]["environment"]["DATABASE_URL"]
 
     def test_publishes_the_front_only(self, services):
         assert [name for name, service in services.items() if "ports" in service] == ["front"]

@@ -78,7 +78,7 @@ def running() -> set[str]:
 
 
 def query(sql: str) -> object:
-    with psycopg.connect(embedded.database_url(), autocommit=True) as connection:
+    with psycopg.connect(embedded.owner_url(), autocommit=True) as connection:
         cursor = connection.execute(sql)
         return cursor.fetchone()[0] if cursor.description else None
 
@@ -88,7 +88,7 @@ class TestTheAddresses:
         addresses = embedded.database_url(), embedded.redis_url(), embedded.broker_url()
 
         assert addresses == (
-            f"postgresql://clearance@/clearance?host={var}/postgres",
+            f"postgresql://clearance_app@/clearance?host={var}/postgres",
             f"unix://{var}/redis/redis.sock?db=0",
             f"redis+socket://{var}/redis/redis.sock?virtual_host=0",
         )

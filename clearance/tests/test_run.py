@@ -25,7 +25,8 @@ class Run:
     def __init__(self, var: Path, *command: str, **environment: str) -> None:
         self.var = var
         self.port = free_port()
-        given = {"VAR_DIR": str(var), "PORT": str(self.port), "DATABASE_URL": "", "REDIS_URL": "", "DEMO": "0"}
+        given = {"VAR_DIR": str(var), "PORT": str(self.port), "DEMO": "0"}
+        given |= dict.fromkeys(("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL"), "")
         self.since = time.monotonic()
         self.process = subprocess.Popen(
             command or ("make", "run"),
@@ -94,11 +95,15 @@ def nothing_left(var: Path) -> Iterator[None]:
 
 class TestMakeRun:
     def test_serves_the_demonstration_prints_address_and_sign_ins_and_ends_on_sigterm_to_make(self, var):
-        run = Run(var, DEMO="1", DEMO_PASSWORD="a password for this test")
+        run = Run(var, DEMO="1", DEMO_PASSWORD="A password 4 this test")
         said = run.lines_until("Clearance runs at")
         assert f"http://127.0.0.1:{run.port}/admin/" in said
-        assert "a password for this test" in said
+        assert "A password 4 this test" in said
         assert status(run.port) == 200
+        for name in ("gunicorn", "--queues=", "beat"):
+            known = processes.named(name, var).environ()
+            assert known["DATABASE_OWNER_URL"] == ""
+            assert embedded.OWNER not in known["DATABASE_URL"]
         asked_at = time.monotonic()
 
         run.process.terminate()
@@ -125,7 +130,7 @@ class TestMakeRun:
         os.kill(killed.supervisor(), signal.SIGKILL)
 
         killed.words()
-        assert processes.eventually(lambda: processes.of(var) == [], seconds=20)
+        assert processes.eventually(lambda: processes.of(var) == [], seconds=30)
         again = Run(var)
         assert again.first_answer() < 10
         again.process.terminate()

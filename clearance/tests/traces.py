@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 from django.db import models
 
-from accounts.models import Absence, Division, SignIn, User
+from accounts.models import (
+    Absence,
+    BackupCode,
+    Division,
+    OldPassword,
+    RequiredSecondFactor,
+    SecondFactor,
+    SignIn,
+    Ticket,
+    User,
+)
 from alerts.models import Alert, EscalationRule, Holiday
 from clearance.errors import DomainError
 from outbox.models import Message, MutedMail
@@ -23,6 +33,11 @@ _KEPT = (
     User.divisions.through,
     Absence,
     SignIn,
+    OldPassword,
+    Ticket,
+    SecondFactor,
+    BackupCode,
+    RequiredSecondFactor,
     Shipment,
     WorkflowStep,
     WorkflowTemplate,
@@ -38,7 +53,7 @@ _KEPT = (
 
 
 def everything() -> dict[str, list[dict[str, Any]]]:
-    """Every column of every business row."""
+    """Every column of every business row; counted failures of signing in are no business."""
     return {model._meta.label: _rows(model) for model in _KEPT}
 
 

@@ -84,6 +84,7 @@ class Worker:
         self.environment = {
             **{key: value for key, value in os.environ.items() if key != "PGOPTIONS"},
             "DATABASE_URL": database_url(),
+            "DATABASE_OWNER_URL": "",  # which no worker ever learns
             "REDIS_URL": redis_url,
             "PGAPPNAME": name,
             "DEBUG": "1",

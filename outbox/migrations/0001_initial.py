@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
             name='Message',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('digest', 'Digest of alerts'), ('shipment_alert', 'Alert about one shipment')], max_length=20, verbose_name='kind')),
+                ('kind', models.CharField(choices=[('digest', 'Digest of alerts'), ('shipment_alert', 'Alert about one shipment'), ('seal_anchor', 'Newest seal of the trail')], max_length=20, verbose_name='kind')),
                 ('message_id', models.UUIDField(default=uuid.uuid4, editable=False, unique=True, verbose_name='message id')),
                 ('cc', django.contrib.postgres.fields.ArrayField(base_field=models.EmailField(max_length=254), blank=True, default=list, size=None, verbose_name='cc')),
                 ('bcc', django.contrib.postgres.fields.ArrayField(base_field=models.EmailField(max_length=254), blank=True, default=list, size=None, verbose_name='bcc')),

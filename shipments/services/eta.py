@@ -9,6 +9,7 @@ from django.db.models import F
 
 from accounts.models import User
 from alerts import services as alerts
+from clearance import context
 from clearance.clock import day_of
 from clearance.constraints import explained
 from clearance.errors import NotFound, VersionConflict
@@ -48,11 +49,12 @@ def change_eta(
 
     moved = {"eta": eta, "eta_change_reason": reason.strip(), "updated_at": at}
     current = Shipment.objects.filter(pk=shipment.pk, version=shipment.version)
-    with explained(Shipment):
-        if not current.update(**moved, eta_edit_count=F("eta_edit_count") + 1, version=F("version") + 1):
-            raise VersionConflict(current=shipment.version)
-    workflow.reschedule(shipment_ids=[shipment.pk], at=at)
-    alerts.evaluate(shipment_ids=[shipment.pk], at=at)
+    with context.remarking(reason=reason.strip()):
+        with explained(Shipment):
+            if not current.update(**moved, eta_edit_count=F("eta_edit_count") + 1, version=F("version") + 1):
+                raise VersionConflict(current=shipment.version)
+        workflow.reschedule(shipment_ids=[shipment.pk], at=at)
+        alerts.evaluate(shipment_ids=[shipment.pk], at=at)
     for name, value in moved.items():
         setattr(shipment, name, value)
     shipment.eta_edit_count += 1

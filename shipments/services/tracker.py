@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 from django.db import connection, transaction
 from django.db.models.expressions import RawSQL
@@ -18,6 +19,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Division, User
 from alerts import services as alerts
+from clearance import context
 from clearance.clock import day_of
 from clearance.errors import DomainError, NotFound
 from shipments import rules
@@ -107,7 +109,7 @@ def import_rows(
     if by is not None:
         rules.require_permission(by, "shipments.import_shipment")
     report = ImportReport(faults=list(faults))
-    with transaction.atomic():
+    with transaction.atomic(), context.remarking(import_batch=uuid4().hex[:12]):
         _import(rows, report, by=by, at=at, headings=headings or {})
         if dry_run:
             transaction.set_rollback(True)

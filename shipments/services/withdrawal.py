@@ -10,6 +10,7 @@ from django.db.models import F
 
 from accounts.models import User
 from alerts import services as alerts
+from clearance import context
 from clearance.constraints import explained
 from clearance.errors import NotFound, ReasonMissing, VersionConflict
 from shipments import rules
@@ -30,7 +31,8 @@ def cancel(*, shipment_id: int, reason: str, by: User, at: datetime, version: in
     if not reason.strip():
         raise ReasonMissing
     rules.require_active(shipment)
-    return _write(shipment, at=at, status=Status.CANCELLED, cancel_reason=reason.strip())
+    with context.remarking(reason=reason.strip()):
+        return _write(shipment, at=at, status=Status.CANCELLED, cancel_reason=reason.strip())
 
 
 @transaction.atomic

@@ -138,6 +138,15 @@ class TestTheList:
 
         assert "Nothing matches" in page.text
 
+    @pytest.mark.parametrize("risk", ["near", "demurrage"])
+    def test_has_no_cleared_shipment_at_risk(self, bu_clerk, today, risk):
+        cleared = recipes.shipment.make(eta=today - timedelta(days=9), cleared_on=today)
+        client = pages.signed_in(bu_clerk)
+
+        assert "Nothing matches" in client.get(LIST, {"risk": risk}).text
+        (row,) = client.get(LIST).context["cl"].result_list
+        assert (row, row.risk_now, row.omr_told) == (cleared, None, "–")
+
     def test_finds_by_the_beginnings_of_words(self, bu_clerk, today):
         wanted = recipes.shipment.make(eta=today, principal="Zephyrine Rubber", bl_number="MAEU 123")
         recipes.shipment.make(eta=today)

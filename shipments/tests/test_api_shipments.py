@@ -364,6 +364,25 @@ class TestWithdrawing:
         assert error_of(clerk.post(f"{mine}/restore"), 403)["code"] == "PERMISSION_DENIED"
 
 
+class TestTheFilterByStatus:
+    @pytest.mark.parametrize(
+        ("query", "found"),
+        [
+            ("", {"active", "completed", "cancelled"}),
+            ("?status=completed", {"completed"}),
+            ("?status=active&status=completed", {"active", "completed"}),
+        ],
+    )
+    def test_takes_any_of_several(self, clerk, soon, query, found):
+        for status in ("active", "completed", "cancelled"):
+            recipes.shipment.make(eta=soon, status=status)
+
+        assert {row["status"] for row in clerk.get(f"{SHIPMENTS}{query}").json()["results"]} == found
+
+    def test_refuses_an_unknown_one_among_them(self, clerk):
+        assert fields_of(clerk.get(f"{SHIPMENTS}?status=active&status=lost")) == {"status"}
+
+
 class TestTheCost:
     """In statements, of which the first finds the token's person with divisions and permissions."""
 

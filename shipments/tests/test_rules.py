@@ -7,7 +7,7 @@ import pytest
 
 from clearance.tests import recipes
 from clearance.tests.recipes import ETA
-from shipments import rules
+from shipments import rules, selectors
 from shipments.models import Shipment
 
 RATE = Decimal("38.462")
@@ -33,11 +33,14 @@ class TestTheRiskOfAnActiveShipment:
         ],
     )
     def test_rises_with_the_days_since_its_eta(self, days, risk):
-        assert rules.risk(status="active", eta=ETA, on=day(days)) == risk
+        assert rules.risk(status="active", cleared_on=None, eta=ETA, on=day(days)) == risk
 
     @pytest.mark.parametrize("status", ["completed", "cancelled"])
     def test_is_none_once_it_is_completed_or_cancelled(self, status):
-        assert rules.risk(status=status, eta=ETA, on=day(30)) is None
+        assert rules.risk(status=status, cleared_on=None, eta=ETA, on=day(30)) is None
+
+    def test_is_none_once_its_goods_have_left_the_port(self):
+        assert rules.risk(status="active", cleared_on=day(9), eta=ETA, on=day(30)) is None
 
 
 class TestTheMoneyAtRisk:
@@ -56,6 +59,18 @@ class TestTheMoneyAtRisk:
         at_risk = rules.omr_at_risk(container_count=containers, eta=ETA, on=day(days), daily_rate_omr=RATE)
 
         assert at_risk == Decimal(omr)
+
+    @pytest.mark.django_db
+    @pytest.mark.parametrize(
+        ("days", "changed", "container_days"),
+        [(9, {"container_count": 3}, 6), (2, {}, 1), (9, {"container_count": 3, "cleared_on": day(8)}, 0)],
+    )
+    def test_sorts_by_container_days_of_uncleared_shipments(self, days, changed, container_days):
+        recipes.shipment.make(**changed)
+
+        (found,) = Shipment.objects.annotate(cost=selectors.container_days(on=day(days), of=""))
+
+        assert found.cost == container_days
 
 
 class TestNormalisedValues:
@@ -99,8 +114,9 @@ class TestWhoSeesAShipment:
 @pytest.mark.django_db
 class TestShipmentsInDemurrage:
     @pytest.mark.parametrize(("days", "is_in_demurrage"), [(6, False), (7, False), (8, True)])
-    def test_are_the_active_ones_from_day_eight(self, days, is_in_demurrage):
+    def test_are_the_uncleared_ones_from_day_eight(self, days, is_in_demurrage):
         recipes.shipment.make()
+        recipes.shipment.make(cleared_on=ETA)
         recipes.shipment.make(status="completed")
         recipes.shipment.make(deleted_at=recipes.NOON)
 

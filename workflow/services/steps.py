@@ -5,6 +5,7 @@ Each verb locks the shipment first, then the step, and decides only then (docs/d
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -15,6 +16,7 @@ from django.db.models import F
 from accounts import selectors as people
 from accounts.models import User
 from alerts import services as alerts
+from clearance import context
 from clearance.clock import day_of
 from clearance.constraints import explained
 from clearance.errors import NotFound, ReasonMissing, VersionConflict
@@ -64,8 +66,9 @@ def complete_step(
     earliest = rules.earliest_actual_date(invoice_on=shipment.supplier_invoice_date, eta=shipment.eta)
     rules.require_believable_date(actual_date, earliest=earliest, today=today)
 
-    _close(step, by=by, on_behalf_of=on_behalf_of, at=at, note=note, actual_date=actual_date, not_required=False)
-    settle(shipment_ids=[shipment.pk], at=at)
+    with _remarking(step, on_behalf_of, note):
+        _close(step, by=by, on_behalf_of=on_behalf_of, at=at, note=note, actual_date=actual_date, not_required=False)
+        settle(shipment_ids=[shipment.pk], at=at)
     return Completion(_fresh(step), _open_predecessors(step))
 
 
@@ -85,7 +88,8 @@ def mark_not_required(
     if step.not_required:
         raise StepAlreadyNotRequired(step=step.step_number)
 
-    _close(step, by=by, on_behalf_of=on_behalf_of, at=at, note=note, actual_date=None, not_required=True)
+    with _remarking(step, on_behalf_of, note):
+        _close(step, by=by, on_behalf_of=on_behalf_of, at=at, note=note, actual_date=None, not_required=True)
     return _fresh(step)
 
 
@@ -111,9 +115,10 @@ def reopen_step(*, step_id: int, by: User, at: datetime, reason: str, version: i
     if not step.is_closed:
         raise StepNotCompleted(step=step.step_number)
 
-    _write(step, **REOPENED, note=reason.strip(), updated_at=at)
-    settle(shipment_ids=[shipment.pk], at=at)
-    alerts.evaluate(shipment_ids=[shipment.pk], at=at)
+    with context.remarking(reason=reason.strip()):
+        _write(step, **REOPENED, note=reason.strip(), updated_at=at)
+        settle(shipment_ids=[shipment.pk], at=at)
+        alerts.evaluate(shipment_ids=[shipment.pk], at=at)
     return _fresh(step)
 
 
@@ -139,6 +144,12 @@ def _require_closable(
     rules.require_not_completed(step)
     rules.require_current(step, version)
     return on_behalf_of
+
+
+def _remarking(step: WorkflowStep, on_behalf_of: int | None, note: str) -> AbstractContextManager[None]:
+    """Have the trail say on whose behalf a step is closed, and what was noted."""
+    absent = User.objects.get(pk=on_behalf_of).full_name if on_behalf_of else ""
+    return context.remarking(reason=note, on_behalf_of=absent)
 
 
 def _close(step: WorkflowStep, *, by: User, on_behalf_of: int | None, at: datetime, note: str, **state: Any) -> None:

@@ -268,7 +268,7 @@ class TestCompletingAStep:
         signed_in(storekeeper).patch(place(shipment, recipes.CLAIM_NOTIFIED, "/complete"), {})
         completed = watcher.get(address).json()
 
-        assert (cleared["status"], cleared["cleared_on"]) == ("active", str(today))
+        assert (cleared["status"], cleared["cleared_on"], cleared["risk"]) == ("active", str(today), None)
         assert (completed["status"], completed["cleared_on"], completed["risk"]) == ("completed", str(today), None)
         assert completed["version"] > cleared["version"]
         assert clerk.get(place(shipment, recipes.POLICE_CHECK)).json()["status"] == "not_required"

@@ -6,7 +6,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from accounts import services as accounts
 from accounts.models import User
+from audit import services as audit
 from clearance import context
 from clearance.errors import DomainError
 from shipments.imports import workbook
@@ -29,18 +31,22 @@ class Command(BaseCommand):
         file: Path = options["file"]
         if not file.is_file():
             raise CommandError(f"There is no file {file}.")
-        try:
-            with context.acting(channel="command"):
+        with context.acting(channel="command"):
+            person = self._person(options["email"])
+            if person is not None:
+                accounts.note_actor(person)
+            try:
                 imported = workbook.import_workbook(
                     file,
                     name=file.name,
                     sheet=options["sheet"],
                     dry_run=options["dry_run"],
-                    by=self._person(options["email"]),
+                    by=person,
                     at=timezone.now(),
                 )
-        except DomainError as error:
-            raise CommandError(str(error)) from error
+            except DomainError as error:
+                audit.record_denial(error, entity_type="shipments.shipment", attempted="manage.py import_shipments")
+                raise CommandError(str(error)) from error
         self._tell(imported, options)
 
     def _tell(self, imported: workbook.ImportedWorkbook, options: dict[str, Any]) -> None:

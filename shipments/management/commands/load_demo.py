@@ -16,13 +16,12 @@ from django.utils import timezone
 from accounts import services as accounts
 from accounts.choices import WORKING_DEPARTMENTS
 from accounts.models import Division, User
-from alerts import selectors as alert_selectors
 from alerts import services as alerts
 from alerts.models import Alert
 from clearance import context, embedded
 from clearance.clock import day_of
 from outbox import services as outbox
-from outbox.choices import MessageKind
+from outbox.selectors import COMPOSE
 from shipments import services as shipments
 from shipments.imports import workbook
 from shipments.management import demonstration
@@ -32,7 +31,6 @@ from workflow.models import TemplateStep
 
 FOLDER = embedded.VAR / "demo"
 DAYS = 6  # of history, today included
-COMPOSE = dict.fromkeys(MessageKind.values, alert_selectors.compose)
 
 
 class Command(BaseCommand):
@@ -103,14 +101,17 @@ class Command(BaseCommand):
             if day == day_of(at) - timedelta(days=1):
                 self._somebody_goes_away(people, on=day)
             tracker.write_bytes(demonstration.tracker_workbook(around=day_of(at), as_of=day, steps=steps))
+            accounts.note_actor(people["bu.ppr"])
             imported = workbook.import_workbook(tracker, name=tracker.name, by=people["bu.ppr"], at=moment)
             if imported.report.failed:
                 raise CommandError(f"The demonstration does not import: {imported.report.faults[:3]}")
-            alerts.sweep(on=day, at=moment)
-            if settings.MAIL_BECOMES_FILES:  # to a real server, the worker sends it
-                outbox.deliver_due(at=moment, compose=COMPOSE, lease=settings.MAIL_LEASE)
+            with context.acting(channel="task"):
+                alerts.sweep(on=day, at=moment)
+                if settings.MAIL_BECOMES_FILES:  # to a real server, the worker sends it
+                    outbox.deliver_due(at=moment, compose=COMPOSE, lease=settings.MAIL_LEASE)
 
     def _somebody_goes_away(self, people: dict[str, User], *, on: date) -> None:
+        accounts.note_actor(people["finance.head"])
         accounts.record_absence(
             user=people["finance.ppr"],
             starts_on=on,
@@ -137,20 +138,24 @@ class Command(BaseCommand):
         self._cancel(on_ladder[6][-1], people, at=at)
         late = on_ladder[8][0].steps.filter(is_critical=True, actual_date=None).order_by("step_number").first()
         if late is not None:
+            accounts.note_actor(late.ppr_user or people["cc.ppr"])
             workflow.complete_step(
                 step_id=late.pk, by=late.ppr_user or people["cc.ppr"], at=at, note="Paid after a call to the bank"
             )
         mine = Alert.objects.open().addressed_to(people["cc.ppr"], on=today).newest_of_each_step().order_by("-id")
+        accounts.note_actor(people["cc.ppr"])
         for days, alert in enumerate(mine[:2]):
             promised_on = today + timedelta(days=days)
             alerts.acknowledge(alert_id=alert.pk, by=people["cc.ppr"], at=at, promised_on=promised_on)
 
     def _move(self, shipment: Shipment, eta: date, people: dict[str, User], *, at: datetime) -> None:
         reason = "Vessel rolled to the next sailing"
+        accounts.note_actor(people["bu.ppr"])
         shipments.change_eta(shipment_id=shipment.pk, eta=eta, by=people["bu.ppr"], at=at, reason=reason)
 
     def _cancel(self, shipment: Shipment, people: dict[str, User], *, at: datetime) -> None:
         reason = "Order withdrawn by the principal"
+        accounts.note_actor(people["bu.head"])
         shipments.cancel(shipment_id=shipment.pk, reason=reason, by=people["bu.head"], at=at)
 
     def _tell(self, password: str) -> None:

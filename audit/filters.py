@@ -1,0 +1,62 @@
+"""Filters of the trail."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import django_filters as filters
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from audit import selectors
+from audit.choices import Action, Channel
+from audit.models import AuditEntry
+from clearance.api.filters import GivenFilters, IdFilter, IsoDateFilter
+
+
+def _since(entries: QuerySet[AuditEntry], name: str, value: date) -> QuerySet[AuditEntry]:
+    return selectors.between(entries, since=value, until=None)
+
+
+def _until(entries: QuerySet[AuditEntry], name: str, value: date) -> QuerySet[AuditEntry]:
+    return selectors.between(entries, since=None, until=value)
+
+
+class EntryFilters(GivenFilters):
+    entity_type = filters.ChoiceFilter(choices=[(kind, kind) for kind in selectors.KINDS], label="The kind of record")
+    entity_id = filters.CharFilter(label="The record's id; with `entity_type`")
+    user = IdFilter(field_name="user_id")
+    field = filters.CharFilter(
+        method="of_field",
+        label="The name of a column: its changes alone, and what created or deleted the record with it",
+    )
+    action = filters.ChoiceFilter(choices=Action.choices)
+    channel = filters.ChoiceFilter(choices=Channel.choices)
+    request_id = filters.CharFilter(label="The X-Request-ID of an answer")
+    since = IsoDateFilter(method=_since, label="The first day, in Muscat")
+    until = IsoDateFilter(method=_until, label="The last day, in Muscat")
+
+    class Meta:
+        model = AuditEntry
+        fields = ()
+
+    def of_field(self, entries: QuerySet[AuditEntry], name: str, value: str) -> QuerySet[AuditEntry]:
+        return selectors.of_field(entries, value)
+
+    def get_form_class(self) -> Any:
+        form = super().get_form_class()
+        if "entity_id" not in self.base_filters or "entity_type" in self.base_filters:
+            return form
+
+        def clean(self: Any) -> None:
+            sentence = _("An id alone is no record: say of which kind, with `entity_type`.")
+            raise ValidationError({"entity_id": sentence})
+
+        return type(form.__name__, (form,), {"clean": clean})
+
+
+# `from` is a word of Python's own, so it can't be written as the others.
+EntryFilters.base_filters["from"] = EntryFilters.base_filters.pop("since")
+EntryFilters.base_filters["to"] = EntryFilters.base_filters.pop("until")

@@ -1,0 +1,83 @@
+"""My day: the open steps that are mine, whose turn it is, and who waits for whom."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Count, F, Q, Window
+from django.db.models.functions import RowNumber
+from django.http import HttpRequest
+
+from accounts.choices import WORKING_ROLES, Department
+from clearance.admin.display import pill, tell_risk
+from shipments.models import Shipment
+from shipments.selectors import container_days
+from workflow import selectors as workflow
+from workflow.choices import StepStatus
+from workflow.models import WorkflowStep
+from workflow.selectors import Turn
+
+if TYPE_CHECKING:
+    from clearance.admin.site import ClearanceSite
+
+MOST_READ = 50  # of my steps whose turn it is, and of those that wait; the list has all of them
+MY_STEPS = 15
+WAITING = 8
+
+
+def my_steps(site: ClearanceSite, request: HttpRequest, *, on: date) -> dict[str, Any]:
+    """My open steps, the most money at risk first, then the oldest: those whose turn it is, and those that wait.
+
+    A step that follows another one of mine comes along with that one.
+    """
+    user = request.user
+    if user.role not in WORKING_ROLES or user.has_oversight:
+        return {"does_steps": False}
+    mine = WorkflowStep.objects.listed_for(user).in_care_of(user, on=on).open().of_active_shipments()
+    counts = mine.aggregate(
+        overdue=Count("pk", filter=Q(target_date__lt=on, is_optional=False)),
+        due_today=Count("pk", filter=Q(target_date=on)),
+        due_this_week=Count("pk", filter=Q(target_date__gt=on, target_date__lte=on + timedelta(days=7))),
+        others=Count("pk", filter=Q(target_date__gt=on + timedelta(days=7)) | Q(target_date__lt=on, is_optional=True)),
+    )
+    if not any(counts.values()):
+        return {"does_steps": True, "counts": counts, "my_steps": [], "waiting": []}
+    steps = list(
+        mine.filter(target_date__lte=on + timedelta(days=7))
+        .annotate(container_days=container_days(on=on))
+        .select_related("shipment", "template_step")
+        .with_status(on=on)
+        .with_hold()
+        .annotate(
+            place=Window(RowNumber(), partition_by=[F("is_held")], order_by=["-container_days", "target_date", "id"])
+        )
+        .filter(place__lte=MOST_READ)
+        .order_by("-container_days", "target_date", "id")
+    )
+    turns = workflow.turns(steps, user=user, on=on)
+    now = [turn for turn in turns if turn.is_now][:MY_STEPS]
+    waiting = [turn for turn in turns if turn.waits_for][:WAITING]
+    for turn in (*now, *waiting):
+        _tell(turn, site, request, on=on)
+    return {
+        "does_steps": True,
+        "counts": counts,
+        "my_steps": [turn.step for turn in now],
+        "waiting": [turn.step for turn in waiting],
+    }
+
+
+def _tell(turn: Turn, site: ClearanceSite, request: HttpRequest, *, on: date) -> None:
+    """Give a step what its row says."""
+    step, page = turn.step, site.get_model_admin(WorkflowStep)
+    step.buttons = page.buttons(request, step, back=request.get_full_path())
+    step.days_overdue = (on - step.target_date).days if step.status == StepStatus.OVERDUE else 0
+    step.pill = pill(StepStatus(step.status))
+    step.entry = Shipment._meta.get_field(name).verbose_name if (name := step.filled_by_field) else ""
+    step.then = turn.then
+    step.awaited_by = [(Department(row.department).label, row) for row in turn.awaited_by]
+    step.waits_for = [
+        (Department(row.department).label, max((on - row.target_date).days, 0), row) for row in turn.waits_for
+    ]
+    tell_risk(step.shipment, on=on)

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import pytest
+from rest_framework.test import APIClient
+
+from clearance.tests import pages
+from clearance.tests.callers import signed_in
+
+SHIPMENTS = "/api/v1/shipments"
+
+
+class TestEveryAnswer:
+    @pytest.fixture(
+        params=["/admin/", "/admin/login/", SHIPMENTS, "/api/v1/nowhere", "/api/v1/health/live", "/nowhere"]
+    )
+    def answer(self, request, bu_clerk):
+        return pages.signed_in(bu_clerk).get(request.param)
+
+    def test_says_what_its_page_may_load_and_who_may_frame_it(self, answer):
+        policy = dict(part.strip().split(" ", 1) for part in answer["Content-Security-Policy"].split(";"))
+
+        assert policy["default-src"] == "'self'"
+        assert "script-src" not in policy
+        assert policy["object-src"] == policy["frame-ancestors"] == "'none'"
+        assert policy["base-uri"] == policy["form-action"] == "'self'"
+        assert answer["X-Frame-Options"] == "DENY"
+
+    def test_tells_other_sites_nothing_and_asks_for_no_device(self, answer):
+        assert answer["Referrer-Policy"] == "same-origin"
+        assert answer["Cross-Origin-Opener-Policy"] == "same-origin"
+        assert answer["X-Content-Type-Options"] == "nosniff"
+        assert "camera=()" in answer["Permissions-Policy"]
+        assert "microphone=()" in answer["Permissions-Policy"]
+
+
+class TestAScriptInAPage:
+    @pytest.mark.parametrize("url", ["/api/v1/docs", "/api/v1/redoc", SHIPMENTS, "/admin/"])
+    def test_is_allowed_nowhere(self, bu_clerk, url):
+        answer = pages.signed_in(bu_clerk).get(url, headers={"accept": "text/html"})
+
+        scripts = [part for part in answer["Content-Security-Policy"].split(";") if "script" in part]
+        assert answer.status_code == 200
+        assert scripts == []
+
+    @pytest.mark.parametrize("url", ["/admin/", "/admin/shipments/shipment/", "/admin/accounts/absence/add/"])
+    def test_is_allowed_no_style_either_at_the_back_office(self, bu_head, url):
+        assert "unsafe-inline" not in pages.signed_in(bu_head).get(url)["Content-Security-Policy"]
+
+
+class TestAPageOfAnotherOrigin:
+    ORIGIN = "https://partner.example.com"
+
+    def asked(self, client):
+        return client.options(
+            SHIPMENTS,
+            HTTP_ORIGIN=self.ORIGIN,
+            HTTP_ACCESS_CONTROL_REQUEST_METHOD="POST",
+            HTTP_ACCESS_CONTROL_REQUEST_HEADERS="authorization,content-type,idempotency-key,if-match",
+        )
+
+    def test_may_not_call_the_api(self, bu_clerk):
+        asked, answer = self.asked(APIClient()), signed_in(bu_clerk).get(SHIPMENTS, HTTP_ORIGIN=self.ORIGIN)
+
+        assert not any(name.startswith("Access-Control-") for name in [*asked.headers, *answer.headers])
+
+    def test_may_when_the_setting_names_its_origin(self, bu_clerk, settings):
+        settings.CORS_ALLOWED_ORIGINS = [self.ORIGIN]
+
+        asked, answer = self.asked(APIClient()), signed_in(bu_clerk).get(SHIPMENTS, HTTP_ORIGIN=self.ORIGIN)
+
+        assert asked["Access-Control-Allow-Origin"] == answer["Access-Control-Allow-Origin"] == self.ORIGIN
+        assert {"authorization", "idempotency-key", "if-match"} <= {
+            name.strip() for name in asked["Access-Control-Allow-Headers"].split(",")
+        }
+        assert "RateLimit-Remaining" in answer["Access-Control-Expose-Headers"]
+
+    def test_never_acts_as_who_is_signed_in_to_the_back_office(self, bu_clerk, settings):
+        settings.CORS_ALLOWED_ORIGINS = [self.ORIGIN]
+
+        assert "Access-Control-Allow-Credentials" not in self.asked(pages.signed_in(bu_clerk))
+
+    def test_never_reads_the_back_office(self, bu_clerk, settings):
+        settings.CORS_ALLOWED_ORIGINS = [self.ORIGIN]
+
+        answer = pages.signed_in(bu_clerk).get("/admin/", HTTP_ORIGIN=self.ORIGIN)
+
+        assert "Access-Control-Allow-Origin" not in answer
