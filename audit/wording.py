@@ -5,6 +5,7 @@ Whatever a page of entries names is asked for at once: one statement per model, 
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -106,11 +107,16 @@ def fold(told: Iterable[Told]) -> list[Row]:
     """Put together what one statement did to several records, for example when an ETA moves every step."""
     found = []
     for _same, group in groupby(told, key=lambda one: (one.entry.at, one.entry.entity_type, one.entry.action)):
-        together = sorted(group, key=lambda one: one.entry.pk)
+        together = sorted(group, key=lambda one: _reading_order(one.name))
         first = together[0]
         several = len(together) > 1
         found.append(Row(first, _of_all(together), together) if several else Row(first, first.summary))
     return found
+
+
+def _reading_order(name: str) -> list[tuple[int, str]]:
+    """Step 2 before step 13: numbers count as numbers."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def _of_all(told: list[Told]) -> str:
