@@ -23,7 +23,7 @@ def stands_in_for(user: User, *, on: date) -> list[int]:
     return list(Absence.objects.covering(on).filter(substitute=user).values_list("user_id", flat=True))
 
 
-_SIGNED_IN = """
+_PERSON = """
     SELECT person.*,
            ARRAY(SELECT division_id FROM accounts_user_divisions WHERE user_id = person.id) AS division_ids,
            ARRAY(
@@ -40,17 +40,21 @@ _SIGNED_IN = """
                JOIN django_content_type type ON type.id = permission.content_type_id
            ) AS permissions
     FROM accounts_user person
+"""
+_SIGNED_IN = """
     JOIN accounts_signin sign_in ON sign_in.user_id = person.id
     WHERE person.id = %s AND person.is_active AND sign_in.id = %s AND sign_in.revoked_at IS NULL
 """
 
 
 def signed_in(*, user_id: int, sign_in_id: UUID) -> User | None:
-    """Return the person behind an access token; None once the sign-in was ended or the person deactivated.
+    """Return the person behind an access token; None once the sign-in was ended or the person deactivated."""
+    return _person(_SIGNED_IN, [user_id, sign_in_id])
 
-    One statement, as every request to the API begins with it: divisions and permissions come along.
-    """
-    for user in User.objects.raw(_SIGNED_IN, [user_id, sign_in_id]):
+
+def _person(found_by: str, values: list[Any]) -> User | None:
+    """Find a person in one statement, as every request to the API begins with it: divisions and rights come along."""
+    for user in User.objects.raw(_PERSON + found_by, values):
         user.own_divisions = frozenset(user.division_ids)
         user._perm_cache = set(user.permissions)  # where Django's ModelBackend looks first
         return user  # type: ignore[no-any-return]

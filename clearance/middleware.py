@@ -16,10 +16,9 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from accounts import services as accounts
-from accounts import tokens
 from accounts.errors import TokenRefused
 from clearance import context, limits, telemetry
-from clearance.api import refusals
+from clearance.api import authentication, refusals
 
 access_log = logging.getLogger("clearance.access")
 
@@ -132,12 +131,11 @@ class PersonalSettings:
 
 def _caller(request: HttpRequest) -> str:
     """Who makes a request, as far as that can be told without the database: else a stranger, known by the address."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        try:
-            return f"user:{tokens.read(token.strip(), kind=tokens.Kind.ACCESS, at=timezone.now()).user_id}"
-        except TokenRefused:
-            return _stranger()
+    try:
+        if claims := authentication.claims_of(request):
+            return f"user:{claims.user_id}"
+    except TokenRefused:
+        return _stranger()
     try:
         return f"user:{request.user.pk}" if request.user.is_authenticated else _stranger()
     except (OperationalError, InterfaceError):  # the session can't be read; the view will say so
