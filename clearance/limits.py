@@ -6,6 +6,7 @@ import logging
 import time
 from dataclasses import dataclass
 from functools import cache
+from threading import Lock
 
 import redis
 from django.conf import settings
@@ -18,6 +19,7 @@ MINUTE_MS = 60_000
 PATIENCE_SECONDS = 0.25  # a request waits no longer for a silent Redis, which a busy one may be for a moment
 PAUSE_SECONDS = 10  # in which a Redis that gave no answer isn't asked again
 _asks_again_at = 0.0
+_making = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +39,14 @@ class Allowance:
         return self.used > self.limit
 
 
-@cache
 def server() -> redis.Redis:
     """Redis for counting across processes: it answers at once or not at all."""
+    with _making:  # two threads would each make one, and the one that nobody keeps hangs up on its user
+        return _client()
+
+
+@cache
+def _client() -> redis.Redis:
     # A second try at once, for a connection that Redis had closed meanwhile; not after silence, or one may count twice.
     return redis.Redis.from_url(
         settings.REDIS_URL,

@@ -147,11 +147,11 @@ class TestATask:
 
     def test_runs_without_redis_too(self, db, task, settings):
         settings.REDIS_URL = "redis://127.0.0.1:1/0"
-        limits.server.cache_clear()
+        limits._client.cache_clear()
 
         assert task.apply(({"raised": 1},)).get() == {"raised": 1}
         assert read()["clearance_server_up", "redis"] == 0
-        limits.server.cache_clear()
+        limits._client.cache_clear()
 
 
 class TestTheState:

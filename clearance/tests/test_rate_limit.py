@@ -170,9 +170,9 @@ class TestWithoutRedis:
     def _no_redis(self, request, settings, monkeypatch):
         found = {"refusal": "redis://127.0.0.1:1/0", "silence": None}[request.param]
         settings.REDIS_URL = found or request.getfixturevalue("silence")
-        limits.server.cache_clear()
+        limits._client.cache_clear()
         yield
-        limits.server.cache_clear()
+        limits._client.cache_clear()
 
     @pytest.mark.usefixtures("_no_redis")
     def test_everybody_is_let_through_with_a_line_in_the_log_and_hardly_later(self, limit, bu_clerk, caplog):
@@ -205,7 +205,7 @@ class TestWithoutRedis:
         clerk.get(ME)
 
         settings.REDIS_URL = settings.CACHES["default"]["LOCATION"]
-        limits.server.cache_clear()
+        limits._client.cache_clear()
         monkeypatch.setattr(limits, "_asks_again_at", time.monotonic())
 
         assert left(clerk.get(ME)) == (5, 4)
