@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clearance import sheets
-from clearance.sheets import Page
+from clearance.errors import Invalid
+from clearance.sheets import Page, inspection, reading, refusals
 
 FIXTURES = Path(__file__).parents[2] / "shipments" / "tests" / "fixtures"
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -145,11 +146,11 @@ class TestReading:
         assert list(sheets.read(content, name="a.xlsx", sheet="second ").rows[0]) == ["b"]
 
     def test_names_the_sheets_there_are_if_the_named_one_is_missing(self):
-        with pytest.raises(sheets.SheetNotFound, match=r"no sheet “Tracker”.*Data, Second"):
+        with pytest.raises(refusals.SheetNotFound, match=r"no sheet “Tracker”.*Data, Second"):
             sheets.read(workbook([["a"]], [["b"]]), name="a.xlsx", sheet="Tracker")
 
     def test_refuses_an_empty_workbook(self):
-        with pytest.raises(sheets.SheetEmpty):
+        with pytest.raises(refusals.SheetEmpty):
             sheets.read(workbook([]), name="a.xlsx")
 
     def test_tells_the_errors_of_formulas_which_calamine_hides(self):
@@ -174,7 +175,7 @@ class TestLimits:
         file = tmp_path / "large.xlsx"
         file.write_bytes(b"x" * 2_000_000)
 
-        with pytest.raises(sheets.WorkbookTooLarge, match="larger than 1 MB"):
+        with pytest.raises(refusals.WorkbookTooLarge, match="larger than 1 MB"):
             sheets.read(file, name=file.name, max_bytes=1024 * 1024)
 
     @pytest.mark.parametrize(
@@ -190,11 +191,11 @@ class TestLimits:
         ],
     )
     def test_what_is_no_workbook_is_refused(self, content):
-        with pytest.raises(sheets.NotAWorkbook):
+        with pytest.raises(refusals.NotAWorkbook):
             sheets.read(content, name="a.xlsx")
 
     def test_a_damaged_part_is_refused(self):
-        with pytest.raises(sheets.NotAWorkbook):
+        with pytest.raises(refusals.NotAWorkbook):
             sheets.read(with_part(workbook(TABLE), "xl/workbook.xml", b"<workbook"), name="a.xlsx")
 
     @settings(max_examples=60, deadline=None)
@@ -206,7 +207,7 @@ class TestLimits:
 
         try:
             found = sheets.read(bytes(content), name="a.xlsx")
-        except sheets.Invalid:
+        except Invalid:
             return
 
         assert isinstance(found, sheets.Sheet)
@@ -222,7 +223,7 @@ class TestLimits:
         ],
     )
     def test_macros_are_refused(self, content, name):
-        with pytest.raises(sheets.WorkbookHasMacros):
+        with pytest.raises(refusals.WorkbookHasMacros):
             sheets.read(content, name=name)
 
     @pytest.mark.parametrize(
@@ -235,22 +236,22 @@ class TestLimits:
         ids=["xls", "ods", "xlsx"],
     )
     def test_a_password_is_named_as_the_reason(self, content):
-        with pytest.raises(sheets.WorkbookProtected):
+        with pytest.raises(refusals.WorkbookProtected):
             sheets.read(content, name="a")
 
     def test_a_bomb_is_refused_by_its_directory(self, monkeypatch):
-        monkeypatch.setattr(sheets, "MAX_UNPACKED", 1_000_000)
+        monkeypatch.setattr(inspection, "MAX_UNPACKED", 1_000_000)
 
-        with pytest.raises(sheets.WorkbookUnpacksTooLarge):
+        with pytest.raises(refusals.WorkbookUnpacksTooLarge):
             sheets.read(with_part(workbook(TABLE), "xl/sharedStrings.xml", bytes(2_000_000)), name="a.xlsx")
 
     def test_a_bomb_whose_directory_lies_is_refused_without_unpacking_it(self, monkeypatch):
-        monkeypatch.setattr(sheets, "MAX_UNPACKED", 1_000_000)
+        monkeypatch.setattr(inspection, "MAX_UNPACKED", 1_000_000)
         bomb = lying(with_part(workbook(TABLE), "xl/sharedStrings.xml", bytes(50_000_000)), "xl/sharedStrings.xml")
         assert ZipFile(BytesIO(bomb)).getinfo("xl/sharedStrings.xml").file_size == 10
         tracemalloc.start()
 
-        with pytest.raises(sheets.WorkbookUnpacksTooLarge):
+        with pytest.raises(refusals.WorkbookUnpacksTooLarge):
             sheets.read(bomb, name="a.xlsx")
 
         peak = tracemalloc.get_traced_memory()[1]
@@ -258,7 +259,7 @@ class TestLimits:
         assert peak < 5_000_000
 
     def test_an_incredible_ratio_is_refused(self):
-        with pytest.raises(sheets.WorkbookUnpacksTooLarge):
+        with pytest.raises(refusals.WorkbookUnpacksTooLarge):
             sheets.read(with_part(workbook(TABLE), "xl/media/a.png", bytes(20_000_000)), name="a.xlsx")
 
     def test_thousands_of_parts_are_refused(self):
@@ -267,7 +268,7 @@ class TestLimits:
             for number in range(2_001):
                 archive.writestr(f"{number}", b"")
 
-        with pytest.raises(sheets.WorkbookUnpacksTooLarge):
+        with pytest.raises(refusals.WorkbookUnpacksTooLarge):
             sheets.read(target.getvalue(), name="a.xlsx")
 
     def test_a_used_range_of_the_whole_grid_costs_nothing(self):
@@ -296,11 +297,11 @@ class TestLimits:
         ],
     )
     def test_two_cells_in_opposite_corners_do_not_kill_the_process(self, cells):
-        with pytest.raises(sheets.WorkbookTooDemanding):
+        with pytest.raises(refusals.WorkbookTooDemanding):
             sheets.read(with_sheet(f"<sheetData>{cells}</sheetData>"), name="a.xlsx")
 
     def test_two_cells_far_apart_in_the_binary_format_do_not_either(self):
-        with pytest.raises(sheets.WorkbookTooDemanding):
+        with pytest.raises(refusals.WorkbookTooDemanding):
             sheets.read(xlsb([["a"]], far=(1_048_575, 16_383)), name="a.xlsb")
 
     def test_a_long_text_shared_by_many_cells_is_read_apart(self):
@@ -309,20 +310,20 @@ class TestLimits:
         content = with_sheet(f"<sheetData>{cells}</sheetData>")
         content = with_part(content, "xl/sharedStrings.xml", f"<sst {MAIN}><si><t>{text}</t></si></sst>".encode())
 
-        assert not sheets._inspect(content, "a.xlsx").harmless
+        assert not inspection.inspect(content, "a.xlsx").harmless
 
     def test_too_many_rows_or_columns_are_refused(self, monkeypatch):
-        monkeypatch.setattr(sheets, "MAX_ROWS", 3)
-        monkeypatch.setattr(sheets, "MAX_COLUMNS", 4)
+        monkeypatch.setattr(reading, "MAX_ROWS", 3)
+        monkeypatch.setattr(reading, "MAX_COLUMNS", 4)
 
         assert len(sheets.read(workbook([["a"], [], ["b"], [], ["c"]]), name="a.xlsx").rows) == 5
-        with pytest.raises(sheets.TooManyRows, match="more than 3 rows"):
+        with pytest.raises(refusals.TooManyRows, match="more than 3 rows"):
             sheets.read(workbook([["a"]] * 4), name="a.xlsx")
-        with pytest.raises(sheets.TooManyColumns, match="more than 4 columns"):
+        with pytest.raises(refusals.TooManyColumns, match="more than 4 columns"):
             sheets.read(workbook([["a"] * 5]), name="a.xlsx")
 
     def test_the_child_refuses_in_the_same_words(self):
-        with pytest.raises(sheets.SheetNotFound, match="متابعة الشحنات"):
+        with pytest.raises(refusals.SheetNotFound, match="متابعة الشحنات"):
             sheets.read(FIXTURES / "messy.ods", name="messy.ods", sheet="x")
 
 
@@ -361,7 +362,7 @@ class TestWriting:
         assert sheets.read(sheets.write(Page("a/b: " + "x" * 40, [["a"]])), name="a.xlsx").name == "a-b- " + "x" * 26
 
     def test_passes_the_limits_of_the_reader(self):
-        assert sheets._inspect(sheets.write(Page("Data", [["a"] * 50] * 2_000)), "a.xlsx").harmless
+        assert inspection.inspect(sheets.write(Page("Data", [["a"] * 50] * 2_000)), "a.xlsx").harmless
 
 
 class TestTheErrorWorkbook:

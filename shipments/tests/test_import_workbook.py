@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import User
 from clearance import sheets
 from clearance.errors import Forbidden
-from clearance.sheets import NotAWorkbook, SheetNotFound
+from clearance.sheets.refusals import NotAWorkbook, SheetNotFound
 from clearance.tests import recipes
 from clearance.tests.cast import Cast
 from shipments.imports import HeadingsNotFound, workbook
