@@ -153,6 +153,10 @@ class _Postgres:
             "unix_socket_permissions": "0700",
             "external_pid_file": "embedded.pid",
             "max_connections": "200",
+            # As docker-compose.yml has them: what the trail adds to its indexes would otherwise be written many times.
+            "shared_buffers": "512MB",
+            "max_wal_size": "4GB",
+            "wal_compression": "on",
         }
         flags = shlex.join(word for name, value in options.items() for word in ("-c", f"{name}={value}"))
         self._run("pg_ctl", "start", "--wait", "--timeout=60", "-o", flags, account=account)

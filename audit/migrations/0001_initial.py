@@ -59,7 +59,7 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'trail',
                 'ordering': ('-at', '-id'),
                 'default_permissions': ('view',),
-                'indexes': [models.Index(models.F('entity_type'), models.F('entity_id'), models.F('at'), models.F('id'), name='entry_entity'), models.Index(models.F('user'), models.F('at'), models.F('id'), name='entry_user'), models.Index(models.F('at'), models.F('id'), name='entry_at'), models.Index(models.F('at'), condition=models.Q(('action', 'denied')), name='entry_denied')],
+                'indexes': [models.Index(models.F('entity_id'), models.F('at'), models.F('id'), name='entry_entity'), models.Index(models.F('user'), models.F('at'), models.F('id'), name='entry_user'), models.Index(models.F('at'), models.F('id'), name='entry_at'), models.Index(models.F('at'), condition=models.Q(('action', 'denied')), name='entry_denied')],
             },
         ),
     ]
