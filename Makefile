@@ -3,7 +3,7 @@ PYTHON := $(shell for python in python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 
-.PHONY: help run demo test lint bench soak requirements venv
+.PHONY: help run demo test lint bench soak fuzz permissions requirements venv
 
 help:
 	@echo "make run           start everything and stay (PORT=8000, DEMO=0 for no demonstration; Ctrl-C stops it)"
@@ -12,6 +12,8 @@ help:
 	@echo "make lint          the checks alone"
 	@echo "make bench         the measurements in benchmarks/"
 	@echo "make soak          200 kills of workers in sweep and delivery, and of writers, 1,000 forgeries (some minutes; SOAK_KILLS=n)"
+	@echo "make fuzz          whatever can be sent to the API, as each kind of person (some 7 minutes; FUZZ_EXAMPLES=n, FUZZ_SEED=n)"
+	@echo "make permissions   write docs/permissions.md again, from the tables that the tests hold against the doors"
 	@echo "make requirements  pin the requirements again from requirements.in and requirements-dev.in"
 
 run: venv
@@ -47,6 +49,14 @@ soak: export SOAK_KILLS ?= 200
 soak: export SOAK_FORGERIES ?= 1000
 soak: venv
 	$(BIN)/python -m pytest clearance/tests/test_soak.py audit/tests/test_kills.py audit/tests/test_verify.py --capture=no --quiet
+
+fuzz: export FUZZ_EXAMPLES ?= 1
+fuzz: venv
+	$(BIN)/python -m pytest clearance/tests/test_fuzz.py --capture=no --quiet
+
+permissions: export WRITE_PERMISSIONS = 1
+permissions: venv
+	$(BIN)/python -m pytest clearance/tests/test_permissions.py -k ThePage --quiet
 
 requirements: venv
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --output-file requirements.txt requirements.in

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from datetime import datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -42,7 +43,7 @@ from django.db import connection
 from accounts.models import User
 from clearance import context, embedded
 from clearance.tests import cast as casting
-from clearance.tests import databases, recipes
+from clearance.tests import databases, listening, recipes
 from shipments.models import Shipment
 
 
@@ -58,6 +59,14 @@ def nobody_acts() -> Iterator[None]:
     """Nobody who acted in one test is on record in the next."""
     with context.remarking():  # what is noted inside a block ends with it
         yield
+
+
+@pytest.fixture(autouse=True)
+def log() -> Iterator[StringIO]:
+    """What a test has logged, as production would write it; whatever the test is about, it holds no secret (I13)."""
+    with listening.listening() as written:
+        yield written
+    assert listening.secrets_in(written.getvalue()) == set()
 
 
 # The database --------------------------------------------------------------------------------------------------------

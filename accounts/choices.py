@@ -1,4 +1,4 @@
-"""Departments, roles and languages; what a link in a mail is for."""
+"""Departments, roles and languages; what a link in a mail is for, what became of an API key."""
 
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
@@ -37,9 +37,22 @@ class Purpose(TextChoices):
 
     RESET = "reset", _("Set a new password")
     VERIFY = "verify", _("Verify the e-mail address")
+    INVITE = "invite", _("Invitation to Clearance")
+
+
+class KeyState(TextChoices):
+    """What became of an API key."""
+
+    GOOD = "good", _("Good")
+    EXPIRES_SOON = "expires_soon", _("Expires soon")
+    REPLACED = "replaced", _("Being replaced")
+    EXPIRED = "expired", _("Expired")
+    REVOKED = "revoked", _("Revoked")
 
 
 WORKING_DEPARTMENTS = (Department.BUSINESS_UNIT, Department.FINANCE, Department.CUSTOMS, Department.STORES)
 OWN_STEPS_ONLY = (Department.FINANCE, Department.CUSTOMS, Department.STORES)
 OVERSIGHT = (Department.INTERNAL_AUDIT, Department.MANAGEMENT)
 WORKING_ROLES = (Role.PPR, Role.APR, Role.MANAGER)
+SERVICE_ROLES = (Role.PPR, Role.READ_ONLY)
+SERVICE_ROLE_CHOICES = [(role.value, role.label) for role in SERVICE_ROLES]

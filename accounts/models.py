@@ -2,24 +2,54 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
-from datetime import date, datetime
-from typing import Any, Self
+from collections.abc import Collection
+from datetime import date, datetime, timedelta
+from typing import Any, ClassVar, Self
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
-from django.contrib.auth.models import PermissionsMixin
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
+from django.contrib.auth.models import Group, Permission, PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.sessions.base_session import AbstractBaseSession, BaseSessionManager
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Lower
 from django.utils.crypto import salted_hmac
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from accounts.choices import OVERSIGHT, WORKING_ROLES, Department, Language, Purpose, Role
+from accounts import rights
+from accounts.choices import OVERSIGHT, SERVICE_ROLES, WORKING_ROLES, Department, KeyState, Language, Purpose, Role
 from outbox.models import Message
 
 E164 = r"^\+[1-9][0-9]{6,14}$"
+LONGEST_KEY = timedelta(days=365)
+EXPIRES_SOON = timedelta(days=14)
+NOWHERE = "service-account.invalid"  # a domain that never is (RFC 2606): no mail gets there, nobody proves it
+
+# What somebody may do (`app.codename`): what their roles bring and what is granted to them, without what is denied.
+# The only place that says so; `{person}` is the table of people, or its alias.
+RIGHTS = """
+    ARRAY(
+        SELECT type.app_label || '.' || permission.codename
+        FROM (
+            SELECT given.permission_id
+            FROM accounts_user_groups held
+            JOIN auth_group_permissions given USING (group_id)
+            WHERE held.user_id = {person}.id
+            UNION
+            SELECT permission_id FROM accounts_override WHERE user_id = {person}.id AND is_granted
+            EXCEPT
+            SELECT permission_id FROM accounts_override WHERE user_id = {person}.id AND NOT is_granted
+        ) AS had
+        JOIN auth_permission permission ON permission.id = had.permission_id
+        JOIN django_content_type type ON type.id = permission.content_type_id
+    )
+"""
 
 
 class Division(models.Model):
@@ -41,9 +71,41 @@ class UserQuerySet(models.QuerySet["User"]):
     def active(self) -> Self:
         return self.filter(is_active=True)
 
+    def people(self) -> Self:
+        """Everybody who is somebody: without service accounts."""
+        return self.filter(is_service=False)
+
+    def services(self) -> Self:
+        """The accounts that machines act with."""
+        return self.filter(is_service=True)
+
     def heads_of(self, department: str) -> Self:
         """Who leads a department (there may be several, or none)."""
         return self.active().filter(department=department, role=Role.MANAGER)
+
+    def administrators(self) -> Self:
+        """Those who can still administer: active, and not denied the right to change people."""
+        denied = Override.objects.filter(user=OuterRef("pk"), is_granted=False, permission__codename="change_user")
+        return self.active().filter(~Exists(denied), role=Role.ADMIN)
+
+    def with_rights(self) -> Self:
+        """With `rights`, so that they need no statement of their own."""
+        told = RIGHTS.format(person=self.model._meta.db_table)  # from our own constants
+        return self.annotate(rights=RawSQL(told, (), output_field=ArrayField(models.TextField())))  # noqa: S611
+
+    def waiting(self) -> Self:
+        """Active people without any right: they wait for an administrator."""
+        return self.active().with_rights().filter(rights=[])
+
+    def not_waiting(self) -> Self:
+        return self.with_rights().exclude(is_active=True, rights=[])
+
+    def matching(self, words: str) -> Self:
+        """Every word is part of the name or of the e-mail address."""
+        found = self
+        for word in words.replace("\0", "").split():
+            found = found.filter(Q(full_name__icontains=word) | Q(email__icontains=word))
+        return found
 
     def with_owed_factor(self) -> Self:
         """With `owes_second_factor`, so that it needs no statement of its own."""
@@ -71,10 +133,14 @@ class UserManager(BaseUserManager.from_queryset(UserQuerySet)["User"]):  # type:
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A person who works with Clearance; never deleted, only deactivated.
+    """A person who works with Clearance, or a machine that does (`is_service`); never deleted, only deactivated.
 
-    Role and department decide what they may do (`accounts.rules`), divisions what they see: without any, everything.
+    Role and department decide what they may do (`accounts.rules`), with further roles and overrides; divisions decide
+    what they see: without any, everything. A service account has API keys instead of a password, and an address that
+    no mail gets to.
     """
+
+    user_permissions = None  # type: ignore[assignment]  # overrides take their place
 
     email = models.EmailField(_("e-mail address"), unique=True)
     full_name = models.CharField(_("full name"), max_length=120)
@@ -98,6 +164,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     is_active = models.BooleanField(_("active"), default=True)
     is_staff = models.BooleanField(_("works in the back office"), default=True)
+    is_service = models.BooleanField(_("service account"), default=False, editable=False)
     identity_issuer = models.CharField(_("identity provider"), max_length=255, blank=True)
     identity_subject = models.CharField(_("identity at the provider"), max_length=255, blank=True)
     email_verified_at = models.DateTimeField(_("e-mail address verified at"), null=True, blank=True)
@@ -144,6 +211,28 @@ class User(AbstractBaseUser, PermissionsMixin):
                 condition=~Q(identity_subject=""),
                 violation_error_message=_("Somebody else signs in with this identity."),
             ),
+            models.CheckConstraint(
+                name="user_service_account_never_signs_in",
+                condition=Q(is_service=False)
+                | Q(
+                    is_staff=False,
+                    identity_subject="",
+                    password__startswith=UNUSABLE_PASSWORD_PREFIX,
+                    email__endswith=f"@{NOWHERE}",
+                ),
+                violation_error_message=_("A service account has API keys: no password, no address, no back office."),
+            ),
+            models.CheckConstraint(
+                name="user_service_account_leads_nobody",
+                condition=Q(is_service=False) | Q(role__in=SERVICE_ROLES),
+                violation_error_message=_("A service account is PPR or Read only."),
+            ),
+            models.UniqueConstraint(
+                Lower("full_name"),
+                name="user_service_account_has_a_name_of_its_own",
+                condition=Q(is_service=True),
+                violation_error_message=_("There is a service account of this name already."),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -161,6 +250,27 @@ class User(AbstractBaseUser, PermissionsMixin):
         return frozenset(self.divisions.values_list("pk", flat=True))
 
     @cached_property
+    def rights(self) -> Collection[str]:
+        """What roles and overrides bring (`app.codename`); it counts only while the person is active."""
+        found = User.objects.with_rights().filter(pk=self.pk).values_list("rights", flat=True).first()
+        return frozenset(found or ())
+
+    def get_all_permissions(self, obj: object = None) -> set[str]:
+        return set(self.rights) if self.is_active and obj is None else set()
+
+    def has_perm(self, perm: str, obj: object = None) -> bool:
+        """Whether they may: the same answer at every door, whatever backend they came in by."""
+        return self.is_active and obj is None and perm in self.rights
+
+    def has_module_perms(self, app_label: str) -> bool:
+        return any(one.startswith(f"{app_label}.") for one in self.get_all_permissions())
+
+    @property
+    def has_come(self) -> bool:
+        """Whether they ever came in, or have what it takes: a password, or an identity at the provider."""
+        return bool(self.last_login or self.identity_subject or self.has_usable_password())
+
+    @cached_property
     def owes_second_factor(self) -> bool:
         """Whether the person's role requires a second factor that they have not set up."""
         return bool(User.objects.with_owed_factor().filter(pk=self.pk, owes_second_factor=True).exists())
@@ -169,6 +279,11 @@ class User(AbstractBaseUser, PermissionsMixin):
         """What a session of the back office must match: it ends with the password, and when all are ended."""
         told = f"{self.password} {self.signed_out_at.isoformat() if self.signed_out_at else ''}"
         return salted_hmac("accounts.User.session", told, secret=secret, algorithm="sha256").hexdigest()
+
+    @property
+    def waits_for_rights(self) -> bool:
+        """Whether somebody whom the provider brought still waits for an administrator: there is nothing they may do."""
+        return not self.rights
 
     @property
     def is_admin(self) -> bool:
@@ -185,6 +300,124 @@ class User(AbstractBaseUser, PermissionsMixin):
     def is_in_business_unit(self) -> bool:
         """Registers, amends, imports, moves the ETA."""
         return self.department == Department.BUSINESS_UNIT and self.role in WORKING_ROLES
+
+
+class RoleGroup(Group):
+    """A role by its name: one of the system's (`accounts.rules`), which nobody edits, or one that people made."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        verbose_name = _("role")
+        verbose_name_plural = _("roles")
+
+
+class Override(models.Model):
+    """One right that a person is granted or denied by name; it wins over whatever their roles say."""
+
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="overrides", verbose_name=_("person"))
+    permission = models.ForeignKey(Permission, on_delete=models.CASCADE, related_name="+", verbose_name=_("right"))
+    is_granted = models.BooleanField(_("granted"))
+    reason = models.CharField(_("reason"), max_length=255)
+    created_by = models.ForeignKey(
+        User, on_delete=models.PROTECT, null=True, related_name="+", verbose_name=_("created by")
+    )
+    created_at = models.DateTimeField(_("created at"))
+
+    class Meta:
+        ordering = ("user", "permission")
+        default_permissions = ()
+        verbose_name = _("override")
+        verbose_name_plural = _("overrides")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "permission"],
+                name="right_is_overridden_once",
+                violation_error_message=_("This right is granted or denied already."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user}: {rights.in_words(self.permission.codename)}"
+
+
+class ServiceAccount(User):
+    """A service account as the back office lists them."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        permissions = (("manage_serviceaccount", "Can manage service accounts and their API keys"),)
+        verbose_name = _("service account")
+        verbose_name_plural = _("service accounts")
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def live(self, *, at: datetime) -> Self:
+        return self.filter(revoked_at=None, expires_at__gt=at)
+
+    def with_state(self, *, at: datetime) -> Self:
+        """With `state`, a `KeyState`."""
+        return self.annotate(
+            state=Case(
+                When(revoked_at__isnull=False, then=Value(KeyState.REVOKED)),
+                When(expires_at__lte=at, then=Value(KeyState.EXPIRED)),
+                When(rotated_at__isnull=False, then=Value(KeyState.REPLACED)),
+                When(expires_at__lte=at + EXPIRES_SOON, then=Value(KeyState.EXPIRES_SOON)),
+                default=Value(KeyState.GOOD),
+            )
+        )
+
+
+class ApiKey(models.Model):
+    """What a machine proves with that it is a service account: `clr_<prefix>_<secret>`, of which the secret is hashed.
+
+    `scopes` are permissions as the API names them; they narrow what the account's role allows. `allowed_networks` are
+    in CIDR notation; without any, the key is good from anywhere. A key that was rotated is good until its successor
+    has taken over. How it was used last is told to the minute, outside the trail.
+    """
+
+    account = models.ForeignKey(
+        User, on_delete=models.PROTECT, related_name="api_keys", verbose_name=_("service account")
+    )
+    name = models.CharField(_("name"), max_length=80)
+    prefix = models.CharField(_("prefix"), max_length=8, unique=True)
+    key_hash = models.CharField(max_length=64)
+    scopes = ArrayField(models.CharField(max_length=100), verbose_name=_("scopes"))
+    allowed_networks = ArrayField(
+        models.CharField(max_length=43), verbose_name=_("allowed networks"), default=list, blank=True
+    )
+    created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+", verbose_name=_("issued by"))
+    created_at = models.DateTimeField(_("issued at"))
+    expires_at = models.DateTimeField(_("expires at"))
+    rotated_at = models.DateTimeField(_("replaced at"), null=True, blank=True)
+    revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
+    last_used_at = models.DateTimeField(_("last used at"), null=True, blank=True)
+    last_used_from = models.GenericIPAddressField(_("last used from"), null=True, blank=True)
+    last_refused_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-created_at",)
+        default_permissions = ()
+        verbose_name = _("API key")
+        verbose_name_plural = _("API keys")
+        constraints = [
+            models.CheckConstraint(
+                name="api_key_lasts_a_year_at_most",
+                condition=Q(expires_at__gt=F("created_at"), expires_at__lte=F("created_at") + LONGEST_KEY),
+                violation_error_message=_("An API key expires after its issue, within a year."),
+            ),
+            models.CheckConstraint(
+                name="api_key_has_a_scope",
+                condition=Q(scopes__len__gt=0),
+                violation_error_message=_("An API key has at least one scope."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account}: {self.name} ({self.prefix})"
 
 
 class AbsenceQuerySet(models.QuerySet["Absence"]):
@@ -284,6 +517,37 @@ class SignIn(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user}: {self.created_at:%Y-%m-%d %H:%M}"
+
+
+class BrowserSessionManager(BaseSessionManager["BrowserSession"]):
+    def of(self, user: User, *, at: datetime) -> models.QuerySet[BrowserSession]:
+        """A person's sessions that are still good: none from before they were signed out everywhere."""
+        live: models.QuerySet[BrowserSession] = self.filter(user=user, expire_date__gt=at)
+        return (live.filter(opened_at__gte=user.signed_out_at) if user.signed_out_at else live).order_by("-seen_at")
+
+
+class BrowserSession(AbstractBaseSession):
+    """A session of the back office, with whose it is, since when and from where: Django's own table doesn't say.
+
+    The key is what the browser's cookie holds, and shown to nobody; `handle` names a session instead.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="+", verbose_name=_("person"))
+    ip_address = models.GenericIPAddressField(_("IP address"), null=True)
+    user_agent = models.CharField(_("program"), max_length=200, blank=True)
+    opened_at = models.DateTimeField(_("signed in at"), null=True)
+    seen_at = models.DateTimeField(_("last used at"), null=True)
+
+    objects: ClassVar[BrowserSessionManager] = BrowserSessionManager()
+
+    class Meta:
+        default_permissions = ()
+        verbose_name = _("browser session")
+        verbose_name_plural = _("browser sessions")
+
+    @property
+    def handle(self) -> str:
+        return hashlib.sha256(self.session_key.encode()).hexdigest()[:16]
 
 
 class FailedSignIns(models.Model):
@@ -420,3 +684,42 @@ class RequiredSecondFactor(models.Model):
 
     def __str__(self) -> str:
         return self.get_role_display()
+
+
+class IdentityRule(models.Model):
+    """What somebody becomes whom the identity provider brings and nobody has entered: by address, or by its domain."""
+
+    pattern = models.CharField(
+        _("e-mail address or domain"),
+        max_length=254,
+        help_text=_("amal@example.com, or @example.com for everybody there. The address wins over the domain."),
+    )
+    department = models.CharField(_("department"), max_length=20, choices=Department.choices)
+    role = models.CharField(
+        _("role"), max_length=10, choices=[choice for choice in Role.choices if choice[0] != Role.ADMIN]
+    )
+
+    class Meta:
+        ordering = ("pattern",)
+        verbose_name = _("identity rule")
+        verbose_name_plural = _("identity rules")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["pattern"],
+                name="identity_rule_is_the_only_one",
+                violation_error_message=_("There is a rule for this address or domain already. Change that one."),
+            ),
+            models.CheckConstraint(
+                name="identity_rule_is_an_address_or_a_domain",
+                condition=Q(pattern=Lower("pattern")) & Q(pattern__regex=r"^[^@\s]*@[^@\s.]+(\.[^@\s.]+)+$"),
+                violation_error_message=_("Write an e-mail address, or a domain that begins with @; in small letters."),
+            ),
+            models.CheckConstraint(
+                name="identity_rule_makes_no_administrator",
+                condition=~Q(role=Role.ADMIN) & ~Q(department=""),
+                violation_error_message=_("A rule names a department, and never makes an administrator."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.pattern

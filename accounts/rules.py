@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime, timedelta
+from functools import cache
 from ipaddress import ip_address as parsed
+from ipaddress import ip_network
+from zoneinfo import available_timezones
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
+from accounts import rights
 from accounts.choices import OVERSIGHT, Department, Purpose, Role
-from accounts.errors import AbsenceOfAnotherDepartment
-from accounts.models import User
+from accounts.errors import (
+    AbsenceOfAnotherDepartment,
+    AdministratorsOnly,
+    BeyondYourRights,
+    ExpiryNotValid,
+    GraceTooLong,
+    NetworkNotValid,
+    NotAPerson,
+    RoleNameTaken,
+    SystemRoleIsFixed,
+    UnknownRight,
+)
+from accounts.models import LONGEST_KEY, User
+from clearance.errors import Forbidden, InvalidFields
 
 # Signing in (I5, I6) --------------------------------------------------------------------------------------------------
 PASSWORDS_REMEMBERED = 5
-TICKET_LIFETIME = {Purpose.RESET: timedelta(minutes=15), Purpose.VERIFY: timedelta(hours=24)}
+TICKET_LIFETIME = {
+    Purpose.RESET: timedelta(minutes=15),
+    Purpose.VERIFY: timedelta(hours=24),
+    Purpose.INVITE: timedelta(hours=72),
+}
 MOST_TICKETS = 3  # links of one purpose that wait to be used
 FORGOTTEN_AFTER = timedelta(hours=24)  # without another failure
 _LOCKS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 240))
@@ -59,6 +79,7 @@ class FourKindsOfCharacters:
 
 
 # Roles ---------------------------------------------------------------------------------------------------------------
+ONES_OWN = ("phone", "language", "time_zone")  # what people change of themselves
 READ = frozenset(
     {
         "shipments.view_shipment",
@@ -113,6 +134,11 @@ ADMINISTER = (
         "accounts.add_division",
         "accounts.change_division",
         "accounts.view_signin",
+        "accounts.manage_serviceaccount",
+        "accounts.view_identityrule",
+        "accounts.add_identityrule",
+        "accounts.change_identityrule",
+        "accounts.delete_identityrule",
         "alerts.add_escalationrule",
         "alerts.end_escalationrule",
         "alerts.add_holiday",
@@ -122,7 +148,9 @@ ADMINISTER = (
         "alerts.run_sweep",
         "outbox.view_message",
         "outbox.resend_message",
-        "outbox.view_mailserver",
+        "outbox.view_carrier",
+        "outbox.view_smstemplate",
+        "outbox.change_smstemplate",
         "django_celery_beat.view_periodictask",
         "django_celery_beat.change_periodictask",
         "django_celery_beat.view_crontabschedule",
@@ -133,6 +161,9 @@ ADMINISTER = (
 
 def permissions_of(department: str, role: str) -> frozenset[str]:
     """Return the permissions (`app.codename`) that a role brings in a department.
+
+    Further roles and overrides add to them or take away. What an object allows (own division, step, department,
+    alert; the ETA for the Business Unit only) is asked besides, whatever somebody's permissions.
 
     Source: requirements C3, C4, C11, C13, C14; identity I2.
     """
@@ -150,10 +181,66 @@ def permissions_of(department: str, role: str) -> frozenset[str]:
     return granted
 
 
-def require_absence_keeper(person: User, by: User) -> None:
-    """:raises AbsenceOfAnotherDepartment: `by` is neither the head of the person's department nor an administrator."""
-    if not (by.is_admin or by.is_head_of(person.department)):
+def require_permission(by: User | None, permission: str) -> None:
+    """:raises Forbidden: the person lacks the permission (`app.codename`); None is the system, which needs none."""
+    if by is not None and not by.has_perm(permission):
+        raise Forbidden
+
+
+def require_absence_keeper(person: User, by: User, permission: str) -> None:
+    """:raises AbsenceOfAnotherDepartment: neither of the person's department nor an administrator, or without the
+    permission, which heads and administrators have by their role.
+    """
+    is_near = by.is_admin or (person.department and by.department == person.department)
+    if not (is_near and by.has_perm(permission)):
         raise AbsenceOfAnotherDepartment(name=person, department=person.get_department_display() or "–")
+
+
+# Whoever looks after people gives nobody more than they have ----------------------------------------------------------
+def require_may_touch(by: User | None, *roles: str) -> None:
+    """:raises AdministratorsOnly: somebody else makes, changes or ends an administrator: one of the roles is theirs."""
+    if by is not None and not by.is_admin and Role.ADMIN in roles:
+        raise AdministratorsOnly
+
+
+def require_holds(by: User | None, permissions: Iterable[str]) -> None:
+    """:raises BeyondYourRights: somebody who is no administrator would give, or get at, what they don't have."""
+    if by is None or by.is_admin:
+        return
+    if beyond := set(permissions) - by.get_all_permissions():
+        told = sorted(rights.in_words(name.split(".")[1]) for name in beyond)
+        raise BeyondYourRights(rights="; ".join(told))
+
+
+def require_somebody_else(by: User | None, user: User) -> None:
+    """:raises BeyondYourRights: somebody who is no administrator would give themselves another department or role."""
+    if by is not None and not by.is_admin and by.pk == user.pk:
+        raise BeyondYourRights(rights=_("another department or role for oneself"))
+
+
+def require_within_sight(by: User | None, divisions: Collection[int]) -> None:
+    """:raises BeyondYourRights: somebody limited to divisions would let another see more than these."""
+    if by is None or by.is_admin or not by.own_divisions:
+        return
+    if not divisions or set(divisions) - by.own_divisions:
+        raise BeyondYourRights(rights=_("shipments of other divisions"))
+
+
+def require_reaches(by: User | None, person: User) -> None:
+    """:raises BeyondYourRights: whoever gets at this person's account could do, or see, more than `by`."""
+    require_holds(by, person.rights)
+    require_within_sight(by, person.own_divisions)
+
+
+def require_time_zone(name: str) -> None:
+    """:raises InvalidFields: there is no such time zone."""
+    if name not in _time_zones():
+        raise InvalidFields({"time_zone": [_("There is no such time zone. Write it like Asia/Muscat.")]})
+
+
+@cache
+def _time_zones() -> frozenset[str]:
+    return frozenset(available_timezones())
 
 
 def system_role_name(department: str, role: str) -> str:
@@ -172,6 +259,40 @@ def system_roles() -> Iterator[tuple[str, frozenset[str]]]:
                 yield system_role_name(department, role), permissions_of(department, role)
 
 
+@cache
+def system_role_names() -> frozenset[str]:
+    return frozenset(name for name, _permissions in system_roles())
+
+
+@cache
+def grantable() -> frozenset[str]:
+    """Every permission (`app.codename`) that means something here: those of the system roles."""
+    return frozenset().union(*(permissions for _name, permissions in system_roles()))
+
+
+def roles_with(permission: str) -> list[str]:
+    """Name the system roles that bring a permission."""
+    return [name for name, permissions in system_roles() if permission in permissions]
+
+
+def require_custom(name: str) -> None:
+    """:raises SystemRoleIsFixed: it is the name of a system role."""
+    if name in system_role_names():
+        raise SystemRoleIsFixed(name=name)
+
+
+def require_free_name(name: str) -> None:
+    """:raises RoleNameTaken: a system role is called so, in whatever letters."""
+    if name.casefold() in {one.casefold() for one in system_role_names()}:
+        raise RoleNameTaken(name=name)
+
+
+def require_grantable(permissions: Collection[str]) -> None:
+    """:raises UnknownRight: one of them (`app.codename`) isn't a permission that means something here."""
+    if unknown := sorted(set(permissions) - grantable()):
+        raise UnknownRight(names=", ".join(unknown))
+
+
 _RESOURCES = {
     "shipment": "shipments",
     "workflowstep": "workflow_steps",
@@ -183,11 +304,14 @@ _RESOURCES = {
     "division": "divisions",
     "absence": "absences",
     "signin": "sign_ins",
+    "serviceaccount": "service_accounts",
+    "identityrule": "identity_rules",
     "alert": "alerts",
     "escalationrule": "escalation_rules",
     "holiday": "holidays",
     "sweeprun": "sweep_runs",
     "message": "messages",
+    "smstemplate": "sms_templates",
     "metric": "metrics",
     "auditentry": "audit",
     "seal": "seals",
@@ -199,3 +323,66 @@ def api_name(permission: str) -> str:
     app, codename = permission.split(".")
     action, _, model = codename.rpartition("_")
     return f"{_RESOURCES[model]}:{action}" if model in _RESOURCES else f"{app}:{codename}"
+
+
+def permissions_named(names: Collection[str]) -> frozenset[str]:
+    """Return the permissions (`app.codename`) that the API calls by these names.
+
+    :raises UnknownRight: naming those that it doesn't know.
+    """
+    known = {api_name(permission): permission for permission in grantable()}
+    if unknown := sorted(set(names) - known.keys()):
+        raise UnknownRight(names=", ".join(unknown))
+    return frozenset(known[name] for name in names)
+
+
+# Service accounts (I9) -----------------------------------------------------------------------------------------------
+MOST_KEYS = 5  # good ones of an account at once
+MOST_NETWORKS = 20
+LONGEST_GRACE = timedelta(days=7)
+SERVICE_ACCOUNT = "Service account"  # as the trail names their role
+
+
+def acting_role(user: User) -> str:
+    """Name the role that the trail tells of somebody who acts."""
+    return SERVICE_ACCOUNT if user.is_service else system_role_name(user.department, user.role)
+
+
+def require_person(*users: User | None) -> None:
+    """:raises NotAPerson: one of them is a service account."""
+    for user in users:
+        if user is not None and user.is_service:
+            raise NotAPerson(name=user)
+
+
+def networks(written: Iterable[str]) -> list[str]:
+    """Return networks in one way of writing each, without repetitions; a single address is a network of one.
+
+    :raises NetworkNotValid: naming the first that is none.
+    """
+    found = []
+    for text in written:
+        try:
+            found.append(str(ip_network(text.strip())))
+        except ValueError as error:
+            raise NetworkNotValid(network=text) from error
+    return list(dict.fromkeys(found))
+
+
+def is_within(address: str | None, allowed_networks: Collection[str]) -> bool:
+    """Whether an address lies in one of the networks; without any network, every address does."""
+    if not allowed_networks:
+        return True
+    return address is not None and any(parsed(address) in ip_network(network) for network in allowed_networks)
+
+
+def require_expiry(expires_at: datetime, *, at: datetime) -> None:
+    """:raises ExpiryNotValid: not after `at`, or more than a year after it."""
+    if not at < expires_at <= at + LONGEST_KEY:
+        raise ExpiryNotValid
+
+
+def require_grace(grace: timedelta) -> None:
+    """:raises GraceTooLong: more than a week."""
+    if grace > LONGEST_GRACE:
+        raise GraceTooLong(hours=LONGEST_GRACE // timedelta(hours=1))

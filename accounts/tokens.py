@@ -36,6 +36,11 @@ class Claims:
     sign_in_id: uuid.UUID
     token_id: str
 
+    @property
+    def caller(self) -> str:
+        """Whose requests are counted together."""
+        return f"user:{self.user_id}"
+
 
 def lifetime(kind: Kind) -> timedelta:
     """How long a token is good for."""

@@ -1,10 +1,20 @@
+from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from accounts.views import OwnSignInViewSet, SignInViewSet, UserViewSet
+from accounts.views import (
+    OwnSignInViewSet,
+    PermissionList,
+    RoleViewSet,
+    ServiceAccountViewSet,
+    SignInViewSet,
+    UserViewSet,
+)
 
 router = SimpleRouter(trailing_slash=False)
 router.register("auth", SignInViewSet, basename="auth")
 router.register("auth", OwnSignInViewSet, basename="own-auth")
 router.register("users", UserViewSet, basename="user")
+router.register("service-accounts", ServiceAccountViewSet, basename="service-account")
+router.register("roles", RoleViewSet, basename="role")
 
-urlpatterns = router.urls
+urlpatterns = [*router.urls, path("permissions", PermissionList.as_view())]

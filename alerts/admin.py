@@ -19,6 +19,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts import selectors as people
+from accounts import services as accounts
 from accounts.models import User
 from alerts import selectors
 from alerts import services as alerts
@@ -27,9 +28,9 @@ from alerts.models import Alert, EscalationRule, Holiday, SweepRun
 from clearance.admin.desk import DeskAdmin, ReadOnlyDesk
 from clearance.admin.display import days_from, pill, tell_risk
 from clearance.admin.lists import DefaultedFilter
+from clearance.admin.own_messages import ChannelFields
 from clearance.admin.verbs import DateInput, Verb, VerbForm
 from clearance.clock import day_of
-from outbox import services as outbox
 from shipments.models import Shipment
 from shipments.selectors import container_days
 
@@ -87,23 +88,17 @@ class AcknowledgeForm(VerbForm):
         ]
 
 
-class MailForm(VerbForm):
-    """Which alerts come by mail; `user` is the person's, or the one who asks."""
-
-    severities = forms.MultipleChoiceField(
-        label=_("Alerts by mail"), choices=Severity.choices, required=False, widget=forms.CheckboxSelectMultiple
-    )
+class MailForm(ChannelFields, VerbForm):
+    """Which alerts come by mail and by text message to the person, or to the one who asks."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        person = self.target or self.by
-        muted = set(person.muted_mail.values_list("severity", flat=True))
-        self.fields["severities"].initial = [severity for severity in Severity.values if severity not in muted]
+        self.fit(self.target or self.by)
 
 
-def choose_mail(user: User, *, severities: list[str], by: User, at: datetime) -> User:
-    """Have a person get these alerts by mail and no others."""
-    outbox.mute(user_id=user.pk, severities=[one for one in Severity.values if one not in severities])
+def choose_mail(user: User, *, mail: list[str], sms: list[str], by: User, at: datetime) -> User:
+    """Have a person get these alerts by mail and by text message, and no others."""
+    accounts.choose_messages(user=user, mail=mail, sms=sms, by=by, at=at)
     return user
 
 
@@ -209,8 +204,10 @@ class AlertAdmin(ReadOnlyDesk):
         ),
         Verb(
             name="mail",
-            label=_("Choose my mail"),
-            explanation=_("Which alerts you get by mail, from the next sweep on. Here you see all of them."),
+            label=_("Choose my messages"),
+            explanation=_(
+                "Which alerts come to you, from the next sweep on. Here you see all of them, whatever you choose."
+            ),
             permission="alerts.acknowledge_alert",
             run=_choose_own_mail,
             form=MailForm,

@@ -25,9 +25,11 @@ from alerts import rules
 from alerts.choices import AlertState, Audience
 from alerts.models import Alert, EscalationRule, Holiday, SweepRun
 from clearance.clock import day_of
-from outbox.choices import Delivery, MessageKind
-from outbox.models import Message
+from outbox.choices import Delivery, MessageKind, SmsName
+from outbox.errors import Undeliverable
+from outbox.models import Message, SmsTemplate, WantedText
 from outbox.rules import Content
+from outbox.rules import filled as fill
 from shipments import rules as shipment_rules
 from shipments.choices import Status
 from shipments.models import Shipment
@@ -61,11 +63,13 @@ def compose(message: Message, at: datetime) -> Content | None:
 
     What is no longer open is left out; None if nothing is left.
     """
-    on = day_of(at)
-    alerts = Alert.objects.open().filter(outbox_message=message).select_related("shipment", "workflow_step")
-    # Of several rungs of a step that wait in one mail, the highest.
-    of_step = {alert.workflow_step_id: alert for alert in alerts.order_by("days_post_eta", "id")}
-    lines = sorted((_line(alert, on=on) for alert in of_step.values()), key=_by_cost)
+    alerts = Alert.objects.open().filter(outbox_message=message)
+    return written(message, alerts.select_related("shipment", "workflow_step"), on=day_of(at))
+
+
+def written(message: Message, alerts: Iterable[Alert], *, on: date) -> Content | None:
+    """Write a mail of alerts, saved or not; None if there are none."""
+    lines = _lines(alerts, on=on)
     if not lines:
         return None
     admin = f"{settings.BASE_URL}/{settings.ADMIN_PATH}"
@@ -76,7 +80,7 @@ def compose(message: Message, at: datetime) -> Content | None:
         "more": max(len(lines) - MOST_LINES, 0),
         "on": on,
         "omr_at_risk": _sum_at_risk(lines),
-        "inbox": f"{admin}alerts/alert/",
+        "inbox": inbox(),
         "acknowledge": f"{admin}alerts/alert/verbs/acknowledge/?"
         + urlencode([("on", line.alert.pk) for line in lines[:MOST_LINES]]),
     }
@@ -88,6 +92,51 @@ def compose(message: Message, at: datetime) -> Content | None:
             text=render_to_string(f"mail/{message.kind}.txt", given),
             html=render_to_string(f"mail/{message.kind}.html", given),
         )
+
+
+def compose_text(message: Message, at: datetime) -> Content | None:
+    """Compose the text message of the urgent alerts that were raised to a person at one moment (the message's own).
+
+    What is no longer open, and what the person wants no texts about any more, is left out; None if nothing is left.
+
+    :raises Undeliverable: an administrator took the text out of use.
+    """
+    wanted = WantedText.objects.filter(user=message.recipient).values("severity")
+    alerts = Alert.objects.open().filter(
+        recipient_user=message.recipient, created_at=message.created_at, severity__in=wanted
+    )
+    template = SmsTemplate.objects.filter(name=SmsName.URGENT_ALERT, is_active=True).first()
+    if template is None:
+        raise Undeliverable(_("The text of this message is not in use."))
+    return text_of(message, template, alerts.select_related("shipment", "workflow_step"), on=day_of(at))
+
+
+def text_of(message: Message, template: SmsTemplate, alerts: Iterable[Alert], *, on: date) -> Content | None:
+    """Fill in a text with what costs most of some alerts, saved or not, and with how many shipments there are."""
+    lines = _lines(alerts, on=on)
+    if not lines:
+        return None
+    first = lines[0]
+    with translation.override(message.recipient.language):
+        values = {
+            "number": first.shipment.shipment_number,
+            "step": f"{first.step.step_number} {first.step.step_name}",
+            "omr": number_format(first.omr_at_risk, 3, force_grouping=True),
+            "count": str(len({line.shipment.pk for line in lines})),
+            "link": inbox(),
+        }
+    text = fill(template.name, template.content(message.recipient.language), values)
+    return Content(subject="", text=text, html="")
+
+
+def inbox() -> str:
+    return f"{settings.BASE_URL}/{settings.ADMIN_PATH}alerts/alert/"
+
+
+def _lines(alerts: Iterable[Alert], *, on: date) -> list[Line]:
+    """Of several rungs of a step the highest; what costs most first."""
+    of_step = {alert.workflow_step_id: alert for alert in sorted(alerts, key=lambda one: (one.days_post_eta, one.pk))}
+    return sorted((_line(alert, on=on) for alert in of_step.values()), key=_by_cost)
 
 
 def _by_cost(line: Line) -> tuple[Any, ...]:
@@ -157,6 +206,7 @@ CREW = """
 # crew. A rule means a person or the holders of an office; who is meant is told, also while away.
 #
 # 1. A PPR or APR is meant if active and in sight of the shipment's division; an office are its active members who are.
+#    Service accounts are never meant: nobody reads what is sent to them.
 # 2. Who is away on the rung's date is stood in for by the substitute, if that one is there, active and in sight of it.
 # 3. Where no person is meant, or the one who is can't be reached (away, nobody stands in): the head of the department.
 # 4. Where nobody of the office can be reached either: the administrators. So every rung reaches somebody.
@@ -177,7 +227,7 @@ WHOM_THEY_TELL = f"""
         SELECT person.id AS user_id, person.department, person.role, division.key AS division_key
         FROM accounts_user person
         CROSS JOIN (SELECT 0 UNION ALL SELECT id FROM accounts_division) AS division (key)
-        WHERE person.is_active AND (
+        WHERE person.is_active AND NOT person.is_service AND (
             division.key = 0
             OR NOT EXISTS (SELECT FROM accounts_user_divisions own WHERE own.user_id = person.id)
             OR EXISTS (SELECT FROM accounts_user_divisions own

@@ -12,6 +12,7 @@ from django.utils import timezone
 from alerts import services as alerts
 from clearance.clock import day_of
 from outbox import services as outbox
+from outbox.choices import Channel
 from outbox.selectors import COMPOSE
 
 
@@ -24,5 +25,12 @@ def sweep() -> dict[str, Any]:
 
 @shared_task
 def deliver() -> dict[str, Any]:
-    """Send what waits in the outbox."""
+    """Send the mails that wait in the outbox."""
     return asdict(outbox.deliver_due(at=timezone.now(), compose=COMPOSE, lease=settings.MAIL_LEASE))
+
+
+@shared_task
+def deliver_texts() -> dict[str, Any]:
+    """Send the text messages that wait in the outbox; apart, so that neither waits for the other's carrier."""
+    given = {"compose": COMPOSE, "lease": settings.MAIL_LEASE, "channel": Channel.SMS}
+    return asdict(outbox.deliver_due(at=timezone.now(), **given))

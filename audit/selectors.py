@@ -15,6 +15,7 @@ from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.translation import gettext
 
+from accounts.models import Override, User
 from alerts.models import Alert
 from audit.choices import Action
 from audit.models import AuditEntry, Seal
@@ -48,6 +49,14 @@ def under_shipment(shipment_id: int, *, alerts: QuerySet[Alert] | None = None) -
     return AuditEntry.objects.filter(lies_under_shipment(shipment_id, alerts=alerts))
 
 
+def under_person(user_id: int) -> QuerySet[AuditEntry]:
+    """What happened to a person and to their overrides, the newest first; those taken back are part of it."""
+    told = AuditEntry.objects.filter(entity_type=label_of(Override)).exclude(action=Action.DENIED)
+    theirs = told.alias(told=Cast("changes", models.JSONField())).filter(told__user_id=user_id).order_by()
+    overrides = Q(entity_type=label_of(Override), entity_id__in=theirs.values("entity_id"))
+    return AuditEntry.objects.filter(_entities(User, [user_id]) | overrides)
+
+
 def lies_under_shipment(shipment_id: int, *, alerts: QuerySet[Alert] | None = None) -> Q:
     """The condition of `under_shipment`: lists of ids, so that each is looked up in the index of records."""
     alerts = Alert.objects.all() if alerts is None else alerts
@@ -59,8 +68,13 @@ def lies_under_shipment(shipment_id: int, *, alerts: QuerySet[Alert] | None = No
     )
 
 
+def label_of(model: type[models.Model]) -> str:
+    """How the trail calls the records of a model: by their table's, where the model is another name for them."""
+    return str((model._meta.concrete_model or model)._meta.label_lower)
+
+
 def _entities(model: type[models.Model], ids: QuerySet[models.Model, int] | list[int]) -> Q:
-    return Q(entity_type=model._meta.label_lower, entity_id__in=[str(one) for one in ids])
+    return Q(entity_type=label_of(model), entity_id__in=[str(one) for one in ids])
 
 
 def between(entries: QuerySet[AuditEntry], *, since: date | None, until: date | None) -> QuerySet[AuditEntry]:
@@ -168,8 +182,11 @@ def _fields(entry: AuditEntry) -> list[tuple[str | None, Any, Any]]:
 def compose_anchor(message: Message, _at: datetime) -> Content | None:
     """Compose the mail that tells the newest seal as it was when the message was written, whenever it is sent."""
     seal = Seal.objects.filter(sealed_at__lte=message.created_at).order_by("-number").first()
-    if seal is None:
-        return None
+    return anchor_mail(message, seal) if seal else None
+
+
+def anchor_mail(message: Message, seal: Seal) -> Content:
+    """Write the mail of a seal, saved or not."""
     with translation.override(message.recipient.language):
         given = {
             "recipient": message.recipient,

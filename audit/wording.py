@@ -15,6 +15,7 @@ from itertools import groupby
 from typing import Any
 
 from django.apps import apps
+from django.contrib.auth.models import Group, Permission
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import models
@@ -25,7 +26,9 @@ from django.utils.text import capfirst
 from django.utils.translation import get_language_bidi, gettext
 from django.utils.translation import gettext_lazy as _
 
+from accounts import rights
 from accounts.choices import Department, Role
+from accounts.rules import SERVICE_ACCOUNT
 from audit.choices import Action, Channel
 from audit.models import AuditEntry
 from audit.operations import REDACTED
@@ -138,7 +141,12 @@ def _of_all(told: list[Told]) -> str:
 def kind_of(entity_type: str) -> str:
     """Name a kind of record, for example `shipment`; what is no model of ours keeps its own name."""
     model = model_of(entity_type)
-    return str(model._meta.verbose_name) if model else entity_type
+    return _called(model) if model else entity_type
+
+
+def _called(model: Any) -> str:
+    """What a kind of record is called; Django's own names of these are not ours."""
+    return str(_OUR_NAMES.get(model) or model._meta.verbose_name)
 
 
 def tell_record(record: models.Model) -> list[Value]:
@@ -164,7 +172,7 @@ def _told(entry: AuditEntry, names: _Names) -> Told:
         name=names.of_entity(entry),
         is_there=names.knows(entry),
         who=entry.user_name or str(Channel.SYSTEM.label),
-        role=_role(entry.user_role),
+        role=role_in_words(entry.user_role),
         where=_label(Channel, entry.channel),
         what=_sentences(entry, values),
         values=values,
@@ -176,9 +184,11 @@ def _sentences(entry: AuditEntry, values: list[Value]) -> list[str]:
     if entry.action == Action.DENIED:
         return [_refusal(entry.changes)]
     if entry.action == Action.CREATED:
-        return [_raised(by_column) if entry.entity_type == "alerts.alert" else gettext("created")]
+        made = _MADE.get(entry.entity_type)
+        return [made(by_column) if made else gettext("created")]
     if entry.action == Action.DELETED:
-        return [gettext("removed from the database")]
+        is_override = entry.entity_type == "accounts.override"
+        return [_taken_back(by_column) if is_override else gettext("removed from the database")]
     special = _SPECIAL.get(entry.entity_type)
     sentences, said = special(entry, by_column) if special else ([], set())
     others = [value for value in values if value.column not in said]
@@ -245,6 +255,21 @@ def _about_person(_entry: AuditEntry, values: dict[str, Value]) -> tuple[list[st
     return ([gettext("signed in")], {"last_login"}) if "last_login" in values else ([], set())
 
 
+def _overridden(values: dict[str, Value]) -> str:
+    is_granted = "is_granted" in values  # of a created record, what is empty or false is not told
+    sentence = gettext("granted to %(name)s: %(right)s") if is_granted else gettext("denied to %(name)s: %(right)s")
+    return sentence % _whose_right(values)
+
+
+def _taken_back(values: dict[str, Value]) -> str:
+    return gettext("left to the roles of %(name)s again: %(right)s") % _whose_right(values)
+
+
+def _whose_right(values: dict[str, Value]) -> dict[str, str]:
+    held = {column: values[column].new or values[column].old for column in ("user_id", "permission_id")}
+    return {"name": isolated(held["user_id"]), "right": isolated(held["permission_id"])}
+
+
 # How some changes are told: the sentences, and the columns that need no other.
 _SPECIAL = {
     "shipments.shipment": _about_shipment,
@@ -263,6 +288,10 @@ def _raised(values: dict[str, Value]) -> str:
     return gettext("raised to %(name)s on day %(day)s after the ETA (%(severity)s)") % given
 
 
+_MADE = {"alerts.alert": _raised, "accounts.override": _overridden}
+_OUR_NAMES = {Group: _("role"), Permission: _("right")}
+
+
 def _refusal(told: Any) -> str:
     """What was refused, in the words that the person was given."""
     told = told if isinstance(told, dict) else {}
@@ -273,8 +302,10 @@ def _refusal(told: Any) -> str:
     return gettext("refused: %(message)s (%(attempted)s)") % given
 
 
-def _role(name: str) -> str:
+def role_in_words(name: str) -> str:
     """A system role (`accounts.rules.system_role_name`) in the reader's language; others keep their names."""
+    if name == SERVICE_ACCOUNT:
+        return gettext("Service account")
     department, _space, role = name.rpartition(" ")
     if name == "Administrator" or department not in Department.values or role not in Role.values:
         return str(Role.ADMIN.label) if name == "Administrator" else name
@@ -315,7 +346,7 @@ def _values(entry: AuditEntry, names: _Names) -> list[Value]:
         link = _link(entry.entity_type, column)
         if link is not None:
             old, new = (None if one is None else names.of(link.related_model, one) for one in held)
-            found.append(Value(column, str(link.related_model._meta.verbose_name), old, new))
+            found.append(Value(column, _called(link.related_model), old, new))
             continue
         known = columns.get(column)
         label = str(known.verbose_name) if known else column
@@ -399,6 +430,15 @@ def _named(model: type[models.Model], keys: set[str]) -> dict[str, str]:
     found = {key for text in keys if (key := _key(model, text)) is not None}
     if not found:
         return {}
+    if model is Permission:
+        return {
+            str(pk): rights.in_words(name)
+            for pk, name in Permission.objects.filter(pk__in=found).values_list("pk", "codename")
+        }
+    if model is Group:
+        return {
+            str(pk): role_in_words(name) for pk, name in Group.objects.filter(pk__in=found).values_list("pk", "name")
+        }
     needed = [one.name for one in model._meta.concrete_fields if isinstance(one, models.ForeignKey)]
     records = model._base_manager.filter(pk__in=found)
     return {str(one.pk): str(one) for one in (records.select_related(*needed) if needed else records)}

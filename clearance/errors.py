@@ -88,6 +88,13 @@ class Conflict(DomainError):
     message: ClassVar[Sentence] = _("The record's state does not allow this.")
 
 
+class Unavailable(DomainError):
+    """Something that we need for it is away for now; `retry_after` says for how many seconds at least."""
+
+    code = "UNAVAILABLE"
+    message: ClassVar[Sentence] = _("This can't be done now. Try again in a moment.")
+
+
 class VersionConflict(Conflict):
     """Somebody changed the record since it was read."""
 

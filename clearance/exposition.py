@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import datetime
 from ipaddress import ip_address, ip_network
 
 import redis
 from django.conf import settings
 from django.db import Error
-from django.db.models import Count, Min
+from django.db.models import Count, Min, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
@@ -21,8 +22,8 @@ from prometheus_client.registry import Collector
 from alerts import selectors as alerts
 from alerts.models import SweepRun
 from clearance import context, telemetry
-from outbox.choices import Delivery
-from outbox.models import MailServer, Message
+from outbox.choices import Channel, Delivery
+from outbox.models import Carrier, Message
 
 
 @require_safe
@@ -69,16 +70,30 @@ def _state() -> Iterator[Metric]:
         yield _gauge("sweep_alerts", "How many alerts it raised.", last.raised)
         yield _gauge("sweep_messages", "How many mails it wrote.", last.messages)
     yield _gauge("sweep_healthy", "1 unless the sweep has not run for too long.", alerts.sweep_is_healthy(at=at))
-    waiting = Message.objects.filter(delivery=Delivery.WAITING).aggregate(rows=Count("*"), since=Min("not_before"))
-    late = (at - waiting["since"]).total_seconds() if waiting["since"] else 0
-    yield _gauge("mail_waiting", "Mails that wait to be sent.", waiting["rows"])
-    yield _gauge("mail_waiting_seconds", "How long the first of them has been due.", max(late, 0))
-    yield _gauge(
-        "mail_dead", "Dead letters: mails that the mail server refused for good.", Message.objects.dead().count()
+    yield from _outbox(at=at)
+
+
+def _outbox(*, at: datetime) -> Iterator[Metric]:
+    """How each channel stands: `clearance_mail_…`, `clearance_sms_…`."""
+    waiting, dead = Q(delivery=Delivery.WAITING), Q(delivery=Delivery.DEAD)
+    counted = (
+        Message.objects.filter(waiting | dead)
+        .order_by()
+        .values("channel")
+        .annotate(
+            waiting=Count("pk", filter=waiting), since=Min("not_before", filter=waiting), dead=Count("pk", filter=dead)
+        )
     )
-    yield _gauge(
-        "mail_server_up", "0 while the mail server is known not to work.", not MailServer.objects.down().exists()
-    )
+    found = {row["channel"]: row for row in counted}
+    down = set(Carrier.objects.down().values_list("channel", flat=True))
+    for channel, what in ((Channel.MAIL, "Mails"), (Channel.SMS, "Text messages")):
+        row = found.get(channel, {"waiting": 0, "since": None, "dead": 0})
+        late = (at - row["since"]).total_seconds() if row["since"] else 0
+        yield _gauge(f"{channel}_waiting", f"{what} that wait to be sent.", row["waiting"])
+        yield _gauge(f"{channel}_waiting_seconds", "How long the first of them has been due.", max(late, 0))
+        yield _gauge(f"{channel}_dead", f"Dead letters: {what.lower()} that were refused for good.", row["dead"])
+        is_up = channel not in down
+        yield _gauge(f"{channel}_server_up", f"0 while what carries {what.lower()} is known not to work.", is_up)
 
 
 def _gauge(name: str, meaning: str, value: float) -> Metric:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as Late
-from functools import cache
+from functools import cache, partial
 from typing import ClassVar
 
 import redis
@@ -22,11 +22,17 @@ from rest_framework.views import APIView
 
 from alerts import selectors as alerts
 from clearance import __version__
+from outbox.choices import Channel
+from outbox.models import Carrier
 
 STATUSES = ["ok", "degraded", "down"]
 PATIENCE_SECONDS = 0.07
 _STARTED = time.monotonic()
 _waiting: dict[str, Future[None]] = {}
+
+
+class CarrierIsDown(Exception):
+    """What carries a channel's messages is known not to work."""
 
 
 class SweepIsLate(Exception):
@@ -54,20 +60,35 @@ def _ask_sweep() -> None:
         connection.close()
 
 
+def _ask_carrier(channel: Channel) -> None:
+    try:
+        if Carrier.objects.down(channel).exists():
+            raise CarrierIsDown
+    finally:
+        connection.close()
+
+
 def _ask_redis() -> None:
     _redis().ping()
 
 
 @cache
 def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=3, thread_name_prefix="health")
+    return ThreadPoolExecutor(max_workers=5, thread_name_prefix="health")
 
 
-_QUESTIONS: dict[str, Callable[[], None]] = {"database": _ask_database, "redis": _ask_redis, "sweep": _ask_sweep}
+_QUESTIONS: dict[str, Callable[[], None]] = {
+    "database": _ask_database,
+    "redis": _ask_redis,
+    "sweep": _ask_sweep,
+    "mail": partial(_ask_carrier, Channel.MAIL),
+    "sms": partial(_ask_carrier, Channel.SMS),
+}
 
 
 def answering(*servers: str) -> dict[str, bool]:
-    """Which of the servers (`database`, `redis`) answer in time, and whether the `sweep` runs; all are asked at once.
+    """Which of the servers (`database`, `redis`) answer in time, whether the `sweep` runs, and whether `mail` and `sms`
+    go out; all are asked at once.
 
     A question that hangs is asked once: until it returns, the answer is no.
     """
@@ -100,6 +121,8 @@ class HealthSerializer(serializers.Serializer):
     database = serializers.BooleanField(required=False)
     redis = serializers.BooleanField(required=False)
     sweep = serializers.BooleanField(required=False, help_text="It came to its end within the last 26 hours.")
+    mail = serializers.BooleanField(required=False, help_text="False while the mail server is known not to work.")
+    sms = serializers.BooleanField(required=False, help_text="The same of the provider of text messages.")
 
 
 @extend_schema(responses=HealthSerializer, auth=[], tags=["health"])
@@ -144,10 +167,10 @@ class Redis(_Servers):
 
 
 class Health(_Open):
-    """How the process is: always 200 while it serves; `degraded` says what doesn't work: a server, or the sweep."""
+    """How the process is: always 200 while it serves; `degraded` says what doesn't work."""
 
     def get(self, request: Request) -> Response:
-        found = answering("database", "redis", "sweep")
+        found = answering(*_QUESTIONS)
         return Response(
             {
                 "status": "ok" if all(found.values()) else "degraded",

@@ -27,16 +27,19 @@ _TELLING_NAME = (
     r"(?<![\w-])[\w-]*"
     r"(?:password|passwd|secret|token|authorization|cookie|session_?key|session_?id|api[_-]?key|private[_-]?key)[\w-]*"
 )
+_SCHEMES = r"(?:bearer|basic|api-key)"
 _SECRETS = re.compile(
     rf"""
-    (?P<name> {_TELLING_NAME}["']? \s*[=:]\s* ) (?: (?:bearer|basic)\s+ )? (?: "[^"]*" | '[^']*' | [^\s,;&)}}\]]+ )
-    | (?P<scheme> \b(?:bearer|basic)\s+ ) [\w.~+/=-]{{8,}}
+    (?P<key> \b clr_[a-z0-9]{{8}}_ ) \w+                                        # an API key: its prefix may be told
+    | (?P<name> {_TELLING_NAME}["']? \s*[=:]\s* ) (?: {_SCHEMES}\s+ )? (?: "[^"]*" | '[^']*' | [^\s,;&)}}\]]+ )
+    | (?P<scheme> \b{_SCHEMES}\s+ ) [\w.~+/=-]{{8,}}
     | (?P<url> ://[^\s:/@]*: ) [^\s/]+ (?=@)
     | (?P<link> /reset/[^/\s]+/ ) [^/\s]+
     | \b ey[\w-]{{8,}} \. [\w-]+ (?: \. [\w-]* )?                              # a JWT
     | \b (?: argon2 | pbkdf2_sha256 | scrypt | bcrypt\w* ) \$ [^\s'"]+           # the hash of a password
     | -----BEGIN[\w\ ]+----- .*? (?: -----END[\w\ ]+----- | \Z )
     | (?<![\w.+-]) [\w.+-]+ @ [\w-]+ (?: \.[\w-]+ )+                         # an e-mail address
+    | \+[1-9]\d{{3,11}} (?=\d{{3}}(?!\d))                                      # a phone number but its end
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
@@ -80,11 +83,20 @@ def redact(_logger: Any, _level: str, line: EventDict) -> EventDict:
     return {name: _without_secrets(value, name) for name, value in line.items()}
 
 
+def _of_the_settings() -> tuple[str, ...]:
+    return (
+        settings.SECRET_KEY,
+        *settings.SECRET_KEY_FALLBACKS,
+        settings.EMAIL_HOST_PASSWORD,
+        settings.OIDC_CLIENT_SECRET,
+    )
+
+
 def _without_secrets(value: Any, name: str = "") -> Any:
     if re.fullmatch(_TELLING_NAME, name, re.IGNORECASE):
         return HIDDEN
     if isinstance(value, str):
-        for known in (settings.SECRET_KEY, settings.EMAIL_HOST_PASSWORD):
+        for known in _of_the_settings():
             value = value.replace(known, HIDDEN) if known else value
         return _SECRETS.sub(lambda found: "".join(filter(None, found.groups())) + HIDDEN, value)
     if isinstance(value, Mapping):

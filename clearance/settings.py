@@ -1,10 +1,12 @@
 """Every setting, read from the environment (`.env.example` lists the names); refuses an insecure production."""
 
+import re
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import environ
+from botocore.config import Config
 from corsheaders.defaults import default_headers
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
@@ -41,6 +43,10 @@ if not DEBUG:
     SECURE_HSTS_PRELOAD = True
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
+    # Names by which a browser knows that nobody but this host, by https, has set them.
+    SESSION_COOKIE_NAME = "__Host-session"
+    CSRF_COOKIE_NAME = "__Host-csrf"
+SESSION_ENGINE = "accounts.backends"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = 12 * 3600
 X_FRAME_OPTIONS = "DENY"
@@ -52,7 +58,7 @@ CONTENT_SECURITY_POLICY = {
         "default-src": [SELF],
         "img-src": [SELF, "data:"],  # icons in the style sheets of Swagger UI and of the browsable API
         "object-src": [NONE],
-        "base-uri": [SELF],
+        "base-uri": [NONE],
         "form-action": [SELF],
         "frame-ancestors": [NONE],
     }
@@ -186,6 +192,25 @@ LOGIN_URL = "admin:login"
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=30)
 REFRESH_TOKEN_LIFETIME = timedelta(days=7)
 
+# An OpenID provider (I8): with a client, people sign in through it; with an audience, its tokens open the API.
+OIDC_ISSUER = env("OIDC_ISSUER", default="") or (
+    f"https://{domain}/" if (domain := env("AUTH0_DOMAIN", default="")) else ""
+)
+OIDC_CLIENT_ID = env("OIDC_CLIENT_ID", default="")
+OIDC_CLIENT_SECRET = env("OIDC_CLIENT_SECRET", default="")
+OIDC_AUDIENCE = env("OIDC_AUDIENCE", default="") or env("AUTH0_AUDIENCE", default="")
+OIDC_CLAIMS = {
+    "department": env("OIDC_DEPARTMENT_CLAIM", default=""),
+    "role": env("OIDC_ROLE_CLAIM", default=""),
+    "divisions": env("OIDC_DIVISIONS_CLAIM", default=""),
+}
+if OIDC_ISSUER and not re.match(r"https://[^/]|http://(127\.0\.0\.1|localhost|\[::1\])[:/]", OIDC_ISSUER):
+    raise ImproperlyConfigured("OIDC_ISSUER begins with https:// (http:// on this machine only).")
+if OIDC_AUDIENCE and OIDC_AUDIENCE == OIDC_CLIENT_ID:
+    raise ImproperlyConfigured("OIDC_AUDIENCE is the API's own name at the provider, not OIDC_CLIENT_ID.")
+if set(env.list("AUTH0_ALGORITHMS", default=[])) - {"RS256"}:
+    raise ImproperlyConfigured("AUTH0_ALGORITHMS: only RS256 is accepted.")
+
 # Language and time ---------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("ar", _("Arabic"))]
@@ -215,6 +240,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = UPLOAD_LIMIT_BYTES
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "clearance.api.authentication.BearerAuthentication",
+        "clearance.api.authentication.KeyAuthentication",
         "clearance.api.authentication.StaffSession",
     ],
     "DEFAULT_PERMISSION_CLASSES": [
@@ -223,6 +249,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_RENDERER_CLASSES": ["clearance.api.rendering.JSON", "clearance.api.rendering.BrowsableAPI"],
     "DEFAULT_PARSER_CLASSES": ["clearance.api.parsing.JSON"],
+    "DEFAULT_METADATA_CLASS": "clearance.api.rendering.Metadata",
     "DEFAULT_PAGINATION_CLASS": "clearance.api.paging.Pages",
     "DEFAULT_SCHEMA_CLASS": "clearance.api.schema.Operation",
     "EXCEPTION_HANDLER": "clearance.api.refusals.refuse",
@@ -243,7 +270,11 @@ SPECTACULAR_SETTINGS = {
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
         "Department": "accounts.choices.Department",
+        "RoleWithin": "accounts.choices.Role",
+        "SeverityEnum": "alerts.choices.Severity",
         "WorkingDepartment": "workflow.models.DEPARTMENTS",
+        "KeyState": "accounts.choices.KeyState",
+        "ServiceRole": "accounts.choices.SERVICE_ROLE_CHOICES",
         "HealthStatus": "clearance.health.STATUSES",
         "ShipmentStatus": "shipments.choices.Status",
         "StepStatus": "workflow.choices.StepStatus",
@@ -263,7 +294,11 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 # A worker that names no queues takes from these, in this order: an alert is raised before any mail goes out.
 CELERY_TASK_QUEUES = [Queue(name, Exchange(name), routing_key=name) for name in ("alerts", "mail", "default")]
 CELERY_TASK_DEFAULT_QUEUE = "default"
-CELERY_TASK_ROUTES = {"alerts.tasks.sweep": "alerts", "alerts.tasks.deliver": "mail"}
+CELERY_TASK_ROUTES = {
+    "alerts.tasks.sweep": "alerts",
+    "alerts.tasks.deliver": "mail",
+    "alerts.tasks.deliver_texts": "mail",
+}
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_TIME_LIMIT = 600
@@ -287,12 +322,43 @@ EMAIL_USE_TLS = EMAIL_PORT == 587 and bool(EMAIL_HOST_USER)
 EMAIL_USE_SSL = EMAIL_PORT == 465
 EMAIL_TIMEOUT = 10
 EMAIL_FILE_PATH = embedded.VAR / "mail"
+MAIL_PROVIDER = env("MAIL_PROVIDER", default="smtp")
 # A production without a mail server waits for one, in plain sight; only on one's own machine mail becomes files.
-MAIL_BECOMES_FILES = DEBUG and not env("SMTP_HOST", default="")
-EMAIL_BACKEND = "outbox.backends.MailFolder" if MAIL_BECOMES_FILES else "outbox.backends.Smtp"
+MAIL_BECOMES_FILES = DEBUG and MAIL_PROVIDER == "smtp" and not env("SMTP_HOST", default="")
+EMAIL_BACKENDS = {"smtp": "outbox.backends.Smtp", "ses": "outbox.backends.Ses"}
+if MAIL_PROVIDER not in EMAIL_BACKENDS:
+    raise ImproperlyConfigured("MAIL_PROVIDER is smtp (a mail server) or ses (Amazon SES).")
+EMAIL_BACKEND = "outbox.backends.MailFolder" if MAIL_BECOMES_FILES else EMAIL_BACKENDS[MAIL_PROVIDER]
 MAIL_LEASE = timedelta(seconds=env.int("MAIL_LEASE_SECONDS", default=120))
 DEFAULT_FROM_EMAIL = env("SMTP_FROM", default="clearance@localhost")
 BASE_URL = env("BASE_URL", default=f"http://127.0.0.1:{env('PORT', default='8000')}").rstrip("/")
+
+# Text messages -------------------------------------------------------------------------------------------------------
+SMS_PROVIDER = env("SMS_PROVIDER", default="console" if DEBUG else "")
+SMS_BACKENDS = {"": "", "console": "outbox.backends.TextFolder", "sns": "outbox.backends.Sns"}
+if SMS_PROVIDER not in SMS_BACKENDS or (SMS_PROVIDER == "console" and not DEBUG):
+    raise ImproperlyConfigured("SMS_PROVIDER is empty (no text messages) or sns; console is for your own machine.")
+SMS_BACKEND = SMS_BACKENDS[SMS_PROVIDER]
+SMS_FILE_PATH = embedded.VAR / "sms"
+SMS_SENDER = env("SMS_SENDER", default="")
+
+# Amazon --------------------------------------------------------------------------------------------------------------
+# Its keys come from the environment or the machine's role, which boto3 asks itself.
+AWS_REGION = env("AWS_REGION", default="") or env("AWS_DEFAULT_REGION", default="")
+if not AWS_REGION and (MAIL_PROVIDER == "ses" or SMS_PROVIDER == "sns"):
+    raise ImproperlyConfigured("Amazon SES and SNS need a region: set AWS_REGION.")
+# One attempt: a repeat that nobody knows of would be a second mail. The outbox tries again, and counts.
+_AMAZON = {
+    "region_name": AWS_REGION,
+    "config": Config(
+        connect_timeout=EMAIL_TIMEOUT, read_timeout=EMAIL_TIMEOUT, retries={"total_max_attempts": 1, "mode": "standard"}
+    ),
+}
+SNS_CLIENT = {**_AMAZON, "endpoint_url": env("SNS_ENDPOINT_URL", default="") or None}
+ANYMAIL = {
+    "AMAZON_SES_CLIENT_PARAMS": {**_AMAZON, "endpoint_url": env("SES_ENDPOINT_URL", default="") or None},
+    "AMAZON_SES_CONFIGURATION_SET_NAME": env("SES_CONFIGURATION_SET", default="") or None,
+}
 
 # Audit ---------------------------------------------------------------------------------------------------------------
 SIMPLE_HISTORY_ENABLED = False  # its signals miss bulk writes and SQL: triggers write its rows (decision 0013)

@@ -11,6 +11,7 @@ from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
 
+from audit import selectors as trail
 from audit import services as audit
 from clearance import exposition, health
 from clearance.api import refusals
@@ -42,7 +43,7 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     target = targets[0] if len(targets) == 1 else ""
     audit.record_denial(
         Forbidden(),
-        entity_type=model_admin.opts.label_lower if model_admin else "page",
+        entity_type=trail.label_of(model_admin.model) if model_admin else "page",
         entity_id=page.kwargs.get("object_id", target) if model_admin else request.path,
         attempted=f"{request.method} {request.path}",
     )
@@ -69,6 +70,7 @@ v1 = [
     path("", include("workflow.urls")),
     path("", include("alerts.urls")),
     path("", include("metrics.urls")),
+    path("", include("outbox.urls")),
     path("", include("audit.urls")),
     path("health", health.Health.as_view()),
     path("health/live", health.Live.as_view()),
@@ -83,7 +85,7 @@ urlpatterns = [
     path("", lambda request: HttpResponseRedirect(f"/{settings.ADMIN_PATH}")),
     path("metrics", exposition.metrics),
     path("api/v1/", include(v1)),
-    re_path(r"^api(/.*)?$", unknown_api_address),
+    re_path(r"^api(/[\s\S]*)?$", unknown_api_address),  # with line breaks, too
     path(
         f"{settings.ADMIN_PATH}password_reset/", admin.site.forgotten, name="admin_password_reset"
     ),  # as Django links it

@@ -1,14 +1,18 @@
-"""The back office for mail: what waits, what was sent, what is dead, and how the mail server is."""
+"""The back office for messages: what waits, what was sent, what is dead, how their carriers are, and their wording."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import Case, Count, Min, QuerySet, Value, When
+from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -22,12 +26,14 @@ from accounts.choices import Language
 from accounts.models import User
 from alerts.admin import BUTTON, NOTHING
 from alerts.models import Alert
-from clearance.admin.desk import ReadOnlyDesk
+from clearance.admin.desk import DeskAdmin, ReadOnlyDesk
 from clearance.admin.display import pill
-from clearance.admin.verbs import Verb
+from clearance.admin.verbs import Button, Verb
+from outbox import rules, samples
 from outbox import services as outbox
-from outbox.choices import Delivery, MessageKind
-from outbox.models import MailServer, Message
+from outbox.choices import MAILS, Channel, Delivery, MessageKind
+from outbox.errors import Undeliverable
+from outbox.models import Carrier, Message, SmsTemplate
 from outbox.rules import Content
 from outbox.selectors import COMPOSE
 
@@ -45,32 +51,58 @@ def composed(message: Message, language: str, *, at: datetime) -> Content | None
     Without its secret: who sees the mail here could use a link that is meant for its recipient.
     """
     message.recipient.language = language  # of this copy in memory only
-    with override(language):
-        content = COMPOSE[message.kind](message, at)
+    try:
+        with override(language):
+            content = COMPOSE[message.kind](message, at)
+    except Undeliverable:
+        return None
     return content and content.without_secret()
+
+
+def _both_languages(compose: Callable[[Language], Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "language": language,
+            "name": language.label,
+            "is_rtl": language == Language.ARABIC,
+            "content": compose(language),
+        }
+        for language in Language
+    ]
 
 
 @admin.register(Message)
 class MessageAdmin(ReadOnlyDesk):
-    """Mails are written by what causes them and sent by the worker; here one sees how their delivery stands."""
+    """Messages are written by what causes them and sent by the worker; here one sees how their delivery stands."""
 
     list_display = ("about", "kind_told", "created_at", "state", "trouble", "verbs_here")
     list_display_links = ("about",)
-    list_filter = ("delivery", "kind", ("recipient", admin.RelatedOnlyFieldListFilter))
-    search_fields = ("recipient__full_name", "recipient__email")
-    search_help_text = _("Name or address of the recipient.")
+    list_filter = ("delivery", "channel", "kind", ("recipient", admin.RelatedOnlyFieldListFilter))
+    search_fields = ("recipient__full_name", "recipient__email", "recipient__phone")
+    search_help_text = _("Name, address or phone number of the recipient.")
     sortable_by = ()
-    when_empty = _("No mail yet. The sweep writes them every morning.")
+    when_empty = _("No message yet. The sweep writes them every morning.")
     change_list_template = "admin/noticed_list.html"
     change_form_template = "admin/outbox/message/change_form.html"
-    fields = ("recipient", "address", "kind_told", "state", "trouble", "created_at", "not_before", "number")
+    fields = (
+        "recipient",
+        "address",
+        "channel",
+        "kind_told",
+        "state",
+        "trouble",
+        "created_at",
+        "not_before",
+        "number",
+        "provider_id",
+    )
     verbs = (
         Verb(
             name="resend",
             label=_("Send again"),
             explanation=_(
-                "The mail goes back into the outbox, with three tries. First see to what the mail server refused: the "
-                "address, or the mailbox behind it."
+                "The message goes back into the outbox, with three tries. First see to what was refused: the address "
+                "or the phone number, or what is behind it."
             ),
             permission="outbox.resend_message",
             run=_resend,
@@ -89,21 +121,29 @@ class MessageAdmin(ReadOnlyDesk):
         return ("dead_first", "-id")
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        notice = self.notice(request)
-        return super().changelist_view(request, {"notices": [notice] if notice else [], **(extra_context or {})})
+        wording = Button(_("Wording of all messages"), reverse("admin:outbox_message_samples"), is_dangerous=False)
+        given = {"notices": self.notices(request), "verb_buttons": [*self.buttons(request), wording]}
+        return super().changelist_view(request, {**given, **(extra_context or {})})
 
-    def notice(self, request: HttpRequest) -> dict[str, Any] | None:
-        """What to know while the mail server does not work."""
-        server = MailServer.objects.filter(down_since__isnull=False).first()
-        if server is None:
-            return None
-        sentence = gettext("The mail server has not worked since %(at)s: mails wait, and none is lost.")
-        said = gettext("It said: %(failure)s. It is tried again every minute.") % {"failure": server.last_failure}
-        return {"text": sentence % {"at": _moment(server.down_since)}, "advice": said, "buttons": ()}
+    def notices(self, request: HttpRequest) -> list[dict[str, Any]]:
+        """What to know while a carrier does not work."""
+        sentences = {
+            Channel.MAIL: gettext("The mail server has not worked since %(at)s: mails wait, and none is lost."),
+            Channel.SMS: gettext("Text messages have not gone out since %(at)s: they wait, and none is lost."),
+        }
+        said = gettext("It said: %(failure)s. It is tried again every minute.")
+        return [
+            {
+                "text": sentences[Channel(carrier.channel)] % {"at": _moment(carrier.down_since)},
+                "advice": said % {"failure": carrier.last_failure},
+                "buttons": (),
+            }
+            for carrier in Carrier.objects.down().order_by("channel")
+        ]
 
     # The list --------------------------------------------------------------------------------------------------------
     def prepare(self, rows: list[Message], request: HttpRequest) -> None:
-        """Ask once what the mails of the page are about."""
+        """Ask once what the messages of the page are about."""
         about = Alert.objects.filter(outbox_message__in=[row.pk for row in rows]).order_by().values("outbox_message")
         counted = about.annotate(alerts=Count("pk"), number=Min("shipment__shipment_number"))
         found = {row["outbox_message"]: row for row in counted} if rows else {}
@@ -113,11 +153,15 @@ class MessageAdmin(ReadOnlyDesk):
 
     @admin.display(description=_("recipient"))
     def about(self, message: Message) -> SafeString:
-        return format_html('{} <span class="aside below">{}</span>', message.recipient, message.recipient.email)
+        return format_html(
+            '{} <span class="aside below"><bdi>{}</bdi></span>', message.recipient, self.address(message)
+        )
 
     @admin.display(description=_("kind"))
     def kind_told(self, message: Message) -> SafeString | str:
         told, kind = getattr(message, "told", None), MessageKind(message.kind)
+        if message.channel == Channel.SMS:
+            return format_html('{} <span class="aside below">{}</span>', kind.label, message.get_channel_display())
         if told is None:
             return kind.label
         if kind == MessageKind.SHIPMENT_ALERT:
@@ -133,7 +177,7 @@ class MessageAdmin(ReadOnlyDesk):
             )
         return pill(Delivery(message.delivery))
 
-    @admin.display(description=_("what the mail server said"))
+    @admin.display(description=_("what the carrier said"))
     def trouble(self, message: Message) -> SafeString | str:
         if not message.last_refusal:
             return "–"
@@ -148,7 +192,7 @@ class MessageAdmin(ReadOnlyDesk):
     # The page, with the mail as it would be sent ---------------------------------------------------------------------
     @admin.display(description=_("address"))
     def address(self, message: Message) -> str:
-        return message.recipient.email
+        return message.recipient.phone if message.channel == Channel.SMS else message.recipient.email
 
     @admin.display(description=_("Message-ID"))
     def number(self, message: Message) -> str:
@@ -159,28 +203,32 @@ class MessageAdmin(ReadOnlyDesk):
     ) -> HttpResponse:
         if obj is not None:
             context["previews"] = self._previews(obj)
-            context["mail_folder"] = settings.EMAIL_FILE_PATH if settings.MAIL_BECOMES_FILES else ""
+            context["is_text"] = obj.channel == Channel.SMS
+            context["mail_folder"] = _folder(Channel(obj.channel))
         return super().render_change_form(request, context, *args, obj=obj, **kwargs)
 
     def _previews(self, message: Message) -> list[dict[str, Any]]:
         """English and Arabic, the recipient's own language first."""
         own, at = message.recipient.language, timezone.now()
-        return [
-            {
-                "language": language,
-                "name": language.label,
-                "is_own": language == own,
-                "is_rtl": language == Language.ARABIC,
-                "content": composed(message, language, at=at),
-                "url": reverse("admin:outbox_message_preview", args=[message.pk, language]),
-            }
-            for language in sorted(Language, key=lambda one: one != own)
-        ]
+        previews = _both_languages(lambda language: composed(message, language, at=at))
+        for preview in previews:
+            preview["is_own"] = preview["language"] == own
+            preview["url"] = reverse("admin:outbox_message_preview", args=[message.pk, preview["language"]])
+            if message.channel == Channel.SMS and preview["content"]:
+                preview["segments"] = rules.segments(preview["content"].text)
+        return sorted(previews, key=lambda one: not one["is_own"])
 
     def get_urls(self) -> list[Any]:
-        view = self.admin_site.admin_view(xframe_options_sameorigin(self.preview))
+        pages = (
+            ("<int:pk>/preview/<slug:language>/", xframe_options_sameorigin(self.preview), "preview"),
+            ("samples/", self.samples, "samples"),
+            ("samples/<slug:kind>/<slug:language>/", xframe_options_sameorigin(self.sample), "sample"),
+        )
         return [
-            path("<int:pk>/preview/<slug:language>/", view, name="outbox_message_preview"),
+            *(
+                path(address, self.admin_site.admin_view(view), name=f"outbox_message_{name}")
+                for address, view, name in pages
+            ),
             *super().get_urls(),
         ]
 
@@ -190,9 +238,88 @@ class MessageAdmin(ReadOnlyDesk):
         if not self.has_view_permission(request) or message is None or language not in Language.values:
             raise Http404
         content = composed(message, language, at=timezone.now())
-        if content is None:
+        if content is None or not content.html:
             raise Http404
         return HttpResponse(content.html, headers={"Content-Security-Policy": PREVIEW_POLICY})
+
+    # The wording of every kind ---------------------------------------------------------------------------------------
+    def samples(self, request: HttpRequest) -> HttpResponse:
+        """Every kind of mail and every text, with made-up facts; nothing is written."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        at = timezone.now()
+        return TemplateResponse(
+            request,
+            "admin/outbox/samples.html",
+            {
+                **self.admin_site.each_context(request),
+                "title": _("Wording of all messages"),
+                "opts": self.opts,
+                "mails": [{"kind": kind, "previews": _mails(kind, at=at)} for kind in MAILS],
+                "texts": [{"template": one, "previews": _texts(one)} for one in SmsTemplate.objects.all()],
+                "may_word": request.user.has_perm("outbox.change_smstemplate"),
+            },
+        )
+
+    def sample(self, request: HttpRequest, kind: str, language: str) -> HttpResponse:
+        """The HTML of a made-up mail alone."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if kind not in samples.SAMPLES or language not in Language.values:
+            raise Http404
+        content = samples.mail(kind, language=Language(language), at=timezone.now())
+        return HttpResponse(content.html, headers={"Content-Security-Policy": PREVIEW_POLICY})
+
+
+def _mails(kind: MessageKind, *, at: datetime) -> list[dict[str, Any]]:
+    previews = _both_languages(lambda language: samples.mail(kind, language=language, at=at))
+    for preview in previews:
+        preview["url"] = reverse("admin:outbox_message_sample", args=[kind, preview["language"]])
+    return previews
+
+
+def _texts(template: SmsTemplate) -> list[dict[str, Any]]:
+    previews = _both_languages(lambda language: samples.text(template, language=language))
+    for preview in previews:
+        preview["segments"] = rules.segments(preview["content"])
+    return previews
+
+
+def _folder(channel: Channel) -> Any:
+    """Where messages become files, on one's own machine."""
+    if channel == Channel.SMS:
+        return settings.SMS_FILE_PATH if settings.SMS_PROVIDER == "console" else ""
+    return settings.EMAIL_FILE_PATH if settings.MAIL_BECOMES_FILES else ""
+
+
+@admin.register(SmsTemplate)
+class SmsTemplateAdmin(DeskAdmin):
+    """What text messages say, in both languages."""
+
+    list_display = ("name", "is_active")
+    sortable_by = ()
+    fields = ("content_en", "content_ar", "is_active")
+    change_form_template = "admin/outbox/smstemplate/change_form.html"
+    when_empty = _("No text is loaded yet: run “manage.py load_reference_data”.")
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name.startswith("content_"):
+            language = db_field.name.removeprefix("content_")
+            field.widget.attrs |= {"rows": 4, "lang": language, "dir": "rtl" if language == "ar" else "ltr"}
+        return field
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any
+    ) -> HttpResponse:
+        if obj is not None:
+            saved = SmsTemplate.objects.get(pk=obj.pk)  # what a refused form holds may not be filled in
+            context |= {"previews": _texts(saved), "variables": rules.VARIABLES[saved.name].items()}
+            context["most_segments"] = rules.MOST_SEGMENTS
+        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+
+    def amend(self, request: HttpRequest, form: ModelForm) -> SmsTemplate:
+        return outbox.word_text(template=form.instance, by=request.user)
 
 
 def _moment(at: datetime) -> str:

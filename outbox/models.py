@@ -1,4 +1,4 @@
-"""Messages to people and how their delivery stands; the mail server as we last found it."""
+"""Messages to people and how their delivery stands, the carriers as we last found them, and who wants what."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from outbox.choices import Delivery, MessageKind
+from alerts.choices import Severity
+from outbox.choices import Channel, Delivery, MessageKind, SmsName
 
 
 class MessageQuerySet(models.QuerySet["Message"]):
@@ -27,12 +28,14 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
 
 class Message(models.Model):
-    """A mail to one person, written in the transaction that causes it and sent later.
+    """A mail or a text message to one person, written in the transaction that causes it and sent later.
 
     What it says is composed when it is sent, so that nothing is told that is no longer true. `message_id` is fixed
-    here: a repeat after a killed worker carries the same, and mail programs show it once.
+    here: a repeat after a killed worker carries the same, and mail programs show it once. `provider_id` is what
+    Amazon calls it, where it went that way.
     """
 
+    channel = models.CharField(_("channel"), max_length=4, choices=Channel.choices, default=Channel.MAIL)
     kind = models.CharField(_("kind"), max_length=20, choices=MessageKind.choices)
     recipient = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", verbose_name=_("recipient")
@@ -48,6 +51,7 @@ class Message(models.Model):
     refusals = models.PositiveSmallIntegerField(_("refusals"), default=0)
     last_refusal = models.CharField(_("last refusal"), max_length=500, blank=True)
     sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
+    provider_id = models.CharField(_("number at the provider"), max_length=200, blank=True)
     created_at = models.DateTimeField(_("created at"))
 
     objects = MessageQuerySet.as_manager()
@@ -59,7 +63,7 @@ class Message(models.Model):
         default_permissions = ("view",)
         permissions = [("resend_message", "Can send a dead letter again")]
         indexes = [
-            models.Index("not_before", "id", name="message_waiting", condition=Q(delivery=Delivery.WAITING)),
+            models.Index("channel", "not_before", "id", name="message_waiting", condition=Q(delivery=Delivery.WAITING)),
             models.Index("id", name="message_dead", condition=Q(delivery=Delivery.DEAD)),
         ]
         constraints = [
@@ -72,7 +76,7 @@ class Message(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} → {self.recipient}"
+        return str(_("%(kind)s → %(recipient)s")) % {"kind": self.get_kind_display(), "recipient": self.recipient}
 
 
 class Attachment(models.Model):
@@ -92,38 +96,34 @@ class Attachment(models.Model):
         return self.name
 
 
-class MailServerQuerySet(models.QuerySet["MailServer"]):
-    def down(self) -> Self:
-        """The one server, if it is known not to work."""
-        return self.filter(pk=1, down_since__isnull=False)
+class CarrierQuerySet(models.QuerySet["Carrier"]):
+    def down(self, channel: Channel | None = None) -> Self:
+        """Those that are known not to work; with `channel`, that one's."""
+        found = self.filter(down_since__isnull=False)
+        return found.filter(channel=channel) if channel else found
 
 
-class MailServer(models.Model):
-    """The circuit breaker: one row, whose `down_since` is empty while the server works.
+class Carrier(models.Model):
+    """What carries a channel's messages: the mail server, the provider of text messages; and its circuit breaker.
 
-    While it is down, one worker a minute (whoever moves `next_probe_at`) tries with one message.
+    `down_since` is empty while it works. While it is down, one worker a minute (whoever moves `next_probe_at`) tries
+    with one message. A carrier that never failed may have no row.
     """
 
+    channel = models.CharField(_("channel"), max_length=4, choices=Channel.choices, primary_key=True)
     down_since = models.DateTimeField(_("down since"), null=True, blank=True)
     next_probe_at = models.DateTimeField(_("next probe at"), null=True, blank=True)
     last_failure = models.CharField(_("last failure"), max_length=500, blank=True)
 
-    objects = MailServerQuerySet.as_manager()
+    objects = CarrierQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("mail server")
-        verbose_name_plural = _("mail server")
+        verbose_name = _("carrier")
+        verbose_name_plural = _("carriers")
         default_permissions = ("view",)
-        constraints = [
-            models.CheckConstraint(
-                name="mail_server_is_one",
-                condition=Q(pk=1),
-                violation_error_message=_("There is one mail server."),
-            ),
-        ]
 
     def __str__(self) -> str:
-        return str(_("Mail server"))
+        return self.get_channel_display()
 
 
 class MutedMail(models.Model):
@@ -147,3 +147,55 @@ class MutedMail(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user}: {self.severity}"
+
+
+class WantedText(models.Model):
+    """A person's wish to get alerts of a severity as a text message as well; it needs a phone number."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="wanted_texts", verbose_name=_("person")
+    )
+    severity = models.CharField(_("severity"), max_length=8)
+
+    class Meta:
+        verbose_name = _("wanted text message")
+        verbose_name_plural = _("wanted text messages")
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "severity"],
+                name="text_is_wanted_once",
+                violation_error_message=_("Text messages of this severity are wanted already."),
+            ),
+            models.CheckConstraint(
+                name="text_is_for_what_is_urgent",
+                condition=Q(severity=Severity.URGENT),
+                violation_error_message=_("Text messages are for urgent alerts only."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.severity}"
+
+
+class SmsTemplate(models.Model):
+    """What a text message says, in both languages; administrators word it, with `{{variables}}` that the desk knows."""
+
+    name = models.CharField(_("name"), max_length=20, choices=SmsName.choices, unique=True)
+    content_en = models.TextField(_("in English"), max_length=600)
+    content_ar = models.TextField(_("in Arabic"), max_length=600)
+    is_active = models.BooleanField(
+        _("active"), default=True, help_text=_("Taken away, no text messages of this kind are written any more.")
+    )
+
+    class Meta:
+        ordering = ("name",)
+        verbose_name = _("text template")
+        verbose_name_plural = _("text templates")
+        default_permissions = ("view", "change")
+
+    def __str__(self) -> str:
+        return self.get_name_display()
+
+    def content(self, language: str) -> str:
+        return self.content_ar if language == "ar" else self.content_en

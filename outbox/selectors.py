@@ -18,4 +18,9 @@ COMPOSE: Mapping[str, Compose] = {
     MessageKind.LOCKOUT: accounts.compose_lockout,
     MessageKind.PASSWORD_RESET: accounts.compose_ticket,
     MessageKind.EMAIL_VERIFICATION: accounts.compose_ticket,
+    MessageKind.PASSWORD_CHANGED: accounts.compose_password_changed,
+    MessageKind.SECOND_FACTOR_OFF: accounts.compose_second_factor_off,
+    MessageKind.URGENT_ALERT: alerts.compose_text,
+    MessageKind.INVITATION: accounts.compose_ticket,
+    MessageKind.WELCOME: accounts.compose_welcome,
 }

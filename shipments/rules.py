@@ -10,7 +10,8 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from clearance.errors import Forbidden, InvalidFields, VersionConflict
+from accounts.rules import require_permission
+from clearance.errors import InvalidFields, VersionConflict
 from shipments.choices import EARLIEST_DATE, LATEST_DATE, Risk, Status
 from shipments.errors import (
     EtaEditForbidden,
@@ -57,16 +58,16 @@ RISK_FROM_DAY = (
 )
 
 
-def require_permission(by: User, permission: str) -> None:
-    """:raises Forbidden: the person's roles don't carry the permission (`app.codename`)."""
-    if not by.has_perm(permission):
-        raise Forbidden
-
-
 def require_eta_editor(by: User | None) -> None:
-    """:raises EtaEditForbidden: the person isn't of the Business Unit; administrators aren't either."""
+    """:raises EtaEditForbidden: the person isn't of the Business Unit; administrators aren't either.
+
+    No override and no further role lets anybody else (C4); they are asked besides.
+
+    :raises Forbidden: somebody of the Business Unit who is denied the permission.
+    """
     if by is None or not by.is_in_business_unit():
         raise EtaEditForbidden
+    require_permission(by, "shipments.change_eta")
 
 
 def require_not_past(eta: date, *, today: date) -> None:

@@ -1,7 +1,19 @@
-"""Verbs about people: who they are, when they are away, how they sign in and what guards it, requests that repeat."""
+"""Verbs about people: who they are and what they may, when they are away, how they sign in, requests that repeat."""
 
 from accounts.services.absences import record_absence, remove_absence
+from accounts.services.api_keys import (
+    IssuedKey,
+    is_worth_telling,
+    issue_key,
+    note_use,
+    revoke_key,
+    rotate_key,
+    take_key,
+)
+from accounts.services.identities import admit, release_identity, remove_identity_rule, save_identity_rule
+from accounts.services.invitations import accept_invitation, invite, invite_again
 from accounts.services.lockout import locked_until, unlock
+from accounts.services.overrides import override, take_override_back
 from accounts.services.passwords import (
     change_password,
     request_reset,
@@ -12,15 +24,24 @@ from accounts.services.passwords import (
     verify_email,
 )
 from accounts.services.people import (
+    amend_oneself,
     amend_person,
     choose_language,
+    choose_messages,
     deactivate,
-    load_system_roles,
     save_division,
-    settle_role,
     take_on,
 )
 from accounts.services.repeats import ANSWERS_ARE_KEPT_FOR, Answer, answer_once, forget_kept_answers
+from accounts.services.roles import (
+    add_role,
+    amend_role,
+    delete_role,
+    give_to_role,
+    load_system_roles,
+    settle_role,
+    take_from_role,
+)
 from accounts.services.second_factor import (
     Enrolment,
     backup_codes_left,
@@ -32,8 +53,14 @@ from accounts.services.second_factor import (
     reset_second_factor,
     set_up_second_factor,
 )
+from accounts.services.service_accounts import (
+    amend_service_account,
+    create_service_account,
+    deactivate_service_account,
+)
 from accounts.services.sessions import (
     Tokens,
+    end_browser_session,
     forget_expired_sign_ins,
     note_actor,
     refresh,
@@ -46,33 +73,57 @@ __all__ = [
     "ANSWERS_ARE_KEPT_FOR",
     "Answer",
     "Enrolment",
+    "IssuedKey",
     "Tokens",
+    "accept_invitation",
+    "add_role",
+    "admit",
+    "amend_oneself",
     "amend_person",
+    "amend_role",
+    "amend_service_account",
     "answer_once",
     "backup_codes_left",
     "change_password",
     "choose_language",
+    "choose_messages",
+    "create_service_account",
     "deactivate",
+    "deactivate_service_account",
+    "delete_role",
     "disable_second_factor",
     "enable_second_factor",
+    "end_browser_session",
     "forget_expired_sign_ins",
     "forget_kept_answers",
+    "give_to_role",
+    "invite",
+    "invite_again",
+    "is_worth_telling",
+    "issue_key",
     "load_system_roles",
     "locked_until",
     "note_actor",
+    "note_use",
+    "override",
     "pending_second_factor",
     "prove_code",
     "prove_password",
     "record_absence",
     "refresh",
     "regenerate_backup_codes",
+    "release_identity",
     "remove_absence",
+    "remove_identity_rule",
     "request_reset",
     "require_good_password",
     "require_second_factor",
     "reset_password",
     "reset_second_factor",
+    "revoke_key",
+    "rotate_key",
     "save_division",
+    "save_identity_rule",
     "send_verification",
     "set_password",
     "set_up_second_factor",
@@ -80,7 +131,10 @@ __all__ = [
     "sign_in",
     "sign_out",
     "sign_out_everywhere",
+    "take_from_role",
+    "take_key",
     "take_on",
+    "take_override_back",
     "unlock",
     "verify_email",
 ]

@@ -18,14 +18,17 @@ def record_absence(
 ) -> Absence:
     """Record (or, with `absence_id`, change) when somebody is away, both days included, and who stands in.
 
-    :raises AbsenceOfAnotherDepartment: `by` is neither the head of the person's department nor an administrator.
+    :raises AbsenceOfAnotherDepartment: `by` is neither of the person's department nor an administrator, or lacks the
+        permission, which heads and administrators have by their role.
     :raises AbsenceOverlaps: another absence of the same person covers one of the days.
     :raises SubstituteFromAnotherDepartment: the substitute works elsewhere.
+    :raises NotAPerson: one of them is a service account.
     :raises ConstraintViolated: it ends before it starts, or somebody substitutes for themselves.
     """
     stored = Absence.objects.select_related("user").filter(pk=absence_id or 0)
     for person in (user, *(absence.user for absence in stored)):
-        rules.require_absence_keeper(person, by)
+        rules.require_absence_keeper(person, by, f"accounts.{'change' if absence_id else 'add'}_absence")
+    rules.require_person(user, substitute)
     User.objects.select_for_update(no_key=True).get(pk=user.pk)  # one absence of a person at a time
     if substitute.department != user.department:
         raise SubstituteFromAnotherDepartment(substitute=substitute, department=user.get_department_display())
@@ -42,7 +45,8 @@ def record_absence(
 def remove_absence(*, absence: Absence, by: User) -> None:
     """Take back an absence that was recorded in error, or that didn't happen.
 
-    :raises AbsenceOfAnotherDepartment: `by` is neither the head of the person's department nor an administrator.
+    :raises AbsenceOfAnotherDepartment: `by` is neither of the person's department nor an administrator, or lacks the
+        permission, which heads and administrators have by their role.
     """
-    rules.require_absence_keeper(absence.user, by)
+    rules.require_absence_keeper(absence.user, by, "accounts.delete_absence")
     absence.delete()

@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 from accounts import rules
 from accounts.errors import AccountLocked
 from accounts.models import FailedSignIns, User
-from clearance.errors import Forbidden, NotFound, Unauthenticated
+from clearance.errors import NotFound, Unauthenticated
 from outbox.choices import MessageKind
 from outbox.models import Message
 
@@ -31,7 +31,7 @@ def one_guess(*, email: str, ip_address: str | None, at: datetime) -> Iterator[U
         from this source of any account.
     """
     email = User.objects.normalize_email(email)
-    user = User.objects.filter(email=email).first()
+    user = User.objects.people().filter(email=email).first()
     has_locked = _count(email, ip_address, at=at, user_id=user and user.pk)
     try:
         yield user
@@ -51,13 +51,14 @@ def forgive(*, email: str, ip_address: str | None) -> None:
 def unlock(*, user_id: int, by: User, at: datetime) -> None:
     """Let somebody who was locked out try again at once, from wherever.
 
-    :raises Forbidden: `by` isn't an administrator. :raises NotFound: there is no such person.
+    :raises Forbidden: `by` lacks the permission, which administrators have by their role.
+    :raises AdministratorsOnly: :raises NotFound: there is no such person.
     """
-    if not by.has_perm("accounts.change_user"):
-        raise Forbidden
-    user = User.objects.filter(pk=user_id).first()
+    rules.require_permission(by, "accounts.change_user")
+    user = User.objects.people().filter(pk=user_id).first()
     if user is None:
         raise NotFound
+    rules.require_may_touch(by, user.role)
     forget_failures(user)
     User.objects.filter(pk=user_id).update(unlocked_at=at)
 

@@ -14,8 +14,8 @@ from accounts import rules
 from accounts.choices import Purpose
 from accounts.errors import PasswordReused, WeakPassword, WrongPassword
 from accounts.models import OldPassword, User
-from accounts.services import lockout, sessions, tickets
-from clearance.errors import Forbidden
+from accounts.services import lockout, notices, sessions, tickets
+from outbox.choices import MessageKind
 
 
 def require_good_password(password: str, user: User) -> None:
@@ -55,11 +55,13 @@ def change_password(
 def set_password(*, user: User, password: str | None, by: User, at: datetime) -> None:
     """Give somebody another password, or none; they are signed out everywhere.
 
-    :raises Forbidden: `by` isn't an administrator.
+    :raises Forbidden: `by` lacks the permission, which administrators have by their role.
+    :raises AdministratorsOnly: :raises BeyondYourRights: with the password, `by` would have more than their own rights.
     :raises WeakPassword: :raises PasswordReused: it breaks the rules.
     """
-    if not by.has_perm("accounts.change_user"):
-        raise Forbidden
+    rules.require_permission(by, "accounts.change_user")
+    rules.require_may_touch(by, user.role)
+    rules.require_reaches(by, user)
     _set(user, password, at=at)
     sessions.sign_out_everywhere(user=user, at=at)
 
@@ -67,7 +69,7 @@ def set_password(*, user: User, password: str | None, by: User, at: datetime) ->
 @transaction.atomic
 def request_reset(*, email: str, at: datetime) -> None:
     """Write a mail with a link that sets a new password; where nobody active has the address, nothing shows it."""
-    user = User.objects.active().filter(email=User.objects.normalize_email(email)).first()
+    user = User.objects.people().active().filter(email=User.objects.normalize_email(email)).first()
     make_password(email)  # hides, for both alike, what little time the mail takes to write
     if user is not None:
         tickets.mail(user=user, purpose=Purpose.RESET, at=at)
@@ -84,6 +86,17 @@ def reset_password(*, token: str, password: str, at: datetime) -> None:
     _set(user, password, at=at)
     sessions.sign_out_everywhere(user=user, at=at)
     lockout.forget_failures(user)
+    User.objects.filter(pk=user.pk, email_verified_at=None).update(email_verified_at=at)
+
+
+def set_first(user: User, password: str, *, at: datetime) -> None:
+    """Set the password of somebody who came with an invitation, which proves their address.
+
+    Within a transaction of the caller.
+
+    :raises WeakPassword: the password breaks the rules.
+    """
+    _set(user, password, at=at)
     User.objects.filter(pk=user.pk, email_verified_at=None).update(email_verified_at=at)
 
 
@@ -126,10 +139,14 @@ def remember(user: User, *, at: datetime) -> None:
 def _set(user: User, password: str | None, *, at: datetime) -> None:
     """One at a time for a person, and by what is stored: what the caller holds may be out of date."""
     stored = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    rules.require_person(stored)
     if password is not None:
         require_good_password(password, stored)
     if not OldPassword.objects.filter(user=stored).exists():
         remember(stored, at=at)  # one from before there was a memory
+    tickets.void(user=user, purpose=Purpose.INVITE, at=at)  # whoever has a password has come
     user.password = make_password(password)
     User.objects.filter(pk=user.pk).update(password=user.password, updated_at=at)
     remember(user, at=at)
+    if stored.has_usable_password():  # a first password is no news to its owner
+        notices.tell(stored, MessageKind.PASSWORD_CHANGED, at=at)

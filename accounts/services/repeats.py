@@ -19,11 +19,12 @@ WAITS_FOR_THE_FIRST = timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request was answered."""
+    """What a request was answered; `kept` is the body without what only the first answer may tell."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    kept: bytes | None = None
 
 
 @transaction.atomic
@@ -45,7 +46,8 @@ def answer_once(
     kept = KeptAnswer.objects.filter(user=by, key=key, endpoint=endpoint).first()
     if kept is None:
         answer = carry_out()
-        told = {"status": answer.status, "headers": dict(answer.headers), "body": answer.body}
+        body = answer.body if answer.kept is None else answer.kept
+        told = {"status": answer.status, "headers": dict(answer.headers), "body": body}
         KeptAnswer.objects.create(user=by, key=key, endpoint=endpoint, fingerprint=fingerprint, created_at=at, **told)
         return answer
     if kept.fingerprint != fingerprint:

@@ -16,10 +16,12 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.db import transaction
 
+from accounts import rules
 from accounts.errors import InvalidSecondFactorCode, SecondFactorIsOff, SecondFactorIsOn, SecondFactorRequired
 from accounts.models import BackupCode, RequiredSecondFactor, SecondFactor, User
-from accounts.services import passwords, sessions
-from clearance.errors import Forbidden
+from accounts.services import notices, passwords, sessions
+from clearance.errors import NotFound
+from outbox.choices import MessageKind
 
 _STEP = 30  # seconds that a code lasts
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # without those that look alike
@@ -90,7 +92,7 @@ def disable_second_factor(*, user: User, password: str, at: datetime, ip_address
     if RequiredSecondFactor.objects.filter(role=user.role).exists():
         raise SecondFactorRequired
     passwords.require_current_password(user=user, password=password, at=at, ip_address=ip_address)
-    _forget(user)
+    _forget(user, at=at)
 
 
 def regenerate_backup_codes(*, user: User, password: str, at: datetime, ip_address: str | None) -> list[str]:
@@ -107,24 +109,32 @@ def regenerate_backup_codes(*, user: User, password: str, at: datetime, ip_addre
 
 
 @transaction.atomic
-def reset_second_factor(*, user_id: int, by: User) -> None:
+def reset_second_factor(*, user_id: int, by: User, at: datetime) -> None:
     """Take the second factor from somebody who lost theirs; they set up another one.
 
-    :raises Forbidden: `by` isn't an administrator. :raises SecondFactorIsOff: there is none.
+    :raises Forbidden: `by` lacks the permission, which administrators have by their role.
+    :raises AdministratorsOnly: :raises BeyondYourRights: it would guard less than their own rights.
+    :raises NotFound: there is no such person. :raises SecondFactorIsOff: there is none.
     """
-    if not by.has_perm("accounts.change_user"):
-        raise Forbidden
-    _forget(User.objects.get(pk=user_id))
+    rules.require_permission(by, "accounts.change_user")
+    user = User.objects.people().filter(pk=user_id).first()
+    if user is None:
+        raise NotFound
+    rules.require_may_touch(by, user.role)
+    rules.require_reaches(by, user)
+    _forget(user, at=at)
 
 
 @transaction.atomic
 def require_second_factor(*, roles: Collection[str], by: User) -> None:
     """Have exactly these roles need a second factor in the back office, from the next request on.
 
-    :raises Forbidden: `by` isn't an administrator.
+    :raises Forbidden: `by` lacks the permission, which administrators have by their role.
+    :raises AdministratorsOnly: somebody else decides about the role of administrators.
     """
-    if not by.has_perm("accounts.change_user"):
-        raise Forbidden
+    rules.require_permission(by, "accounts.change_user")
+    known = RequiredSecondFactor.objects.values_list("role", flat=True)
+    rules.require_may_touch(by, *set(known).symmetric_difference(roles))
     RequiredSecondFactor.objects.exclude(role__in=roles).delete()
     RequiredSecondFactor.objects.bulk_create([RequiredSecondFactor(role=role) for role in roles], ignore_conflicts=True)
 
@@ -178,12 +188,15 @@ def _new_codes(user: User) -> list[str]:
     return codes
 
 
-def _forget(user: User) -> None:
+def _forget(user: User, *, at: datetime) -> None:
     """:raises SecondFactorIsOff: there is none."""
     with transaction.atomic():
+        was_on = SecondFactor.objects.confirmed().filter(user=user).exists()
         BackupCode.objects.filter(user=user).delete()
         if not SecondFactor.objects.filter(user=user).delete()[0]:
             raise SecondFactorIsOff
+        if was_on:
+            notices.tell(user, MessageKind.SECOND_FACTOR_OFF, at=at)
 
 
 def _hash(code: str) -> str:

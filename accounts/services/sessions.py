@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.contrib.sessions.models import Session
 from django.db import transaction
 
 from accounts import rules, tokens
-from accounts.errors import TokenRefused
-from accounts.models import FailedSignIns, SignIn, Ticket, User
+from accounts.errors import InvalidCredentials, TokenRefused
+from accounts.models import BrowserSession, FailedSignIns, SignIn, Ticket, User
 from clearance import context
 
 
@@ -28,14 +27,21 @@ class Tokens:
 
 def note_actor(user: User) -> None:
     """Put on record that `user` acts from here on, with name and role as they are now."""
-    context.signed_in(user_id=user.pk, name=user.full_name, role=rules.system_role_name(user.department, user.role))
+    context.signed_in(user_id=user.pk, name=user.full_name, role=rules.acting_role(user))
 
 
 @transaction.atomic
 def open_sign_in(*, user: User, at: datetime, ip_address: str | None, user_agent: str) -> Tokens:
-    """Hand out tokens to somebody who has proved who they are."""
+    """Hand out tokens to somebody who has proved who they are.
+
+    :raises InvalidCredentials: their password was changed, or they were deactivated, since they proved it.
+    """
+    still_good = User.objects.active().filter(pk=user.pk, password=user.password)
+    with context.remarking():  # a refusal is not on record as theirs
+        note_actor(user)
+        if not still_good.update(last_login=at):
+            raise InvalidCredentials(user_id=user.pk)
     note_actor(user)
-    User.objects.filter(pk=user.pk).update(last_login=at)
     opened = SignIn(
         user=user,
         ip_address=ip_address,
@@ -83,17 +89,23 @@ def sign_out(*, refresh_token: str, at: datetime) -> None:
 @transaction.atomic
 def sign_out_everywhere(*, user: User, at: datetime, but: uuid.UUID | None = None) -> None:
     """End every sign-in of a person and every session of theirs in the back office; `but` keeps one sign-in."""
+    User.objects.filter(pk=user.pk).update(signed_out_at=at)  # the person first, as everywhere
+    user.signed_out_at = at
     open_ones = SignIn.objects.filter(user=user, revoked_at=None)
     (open_ones.exclude(pk=but) if but else open_ones).update(revoked_at=at)
-    User.objects.filter(pk=user.pk).update(signed_out_at=at)
-    user.signed_out_at = at
+
+
+def end_browser_session(*, user: User, handle: str, at: datetime) -> None:
+    """End one of a person's sessions of the back office. Idempotent: one that ended meanwhile is none any more."""
+    keys = [one.session_key for one in BrowserSession.objects.of(user, at=at) if one.handle == handle]
+    BrowserSession.objects.filter(session_key__in=keys).delete()
 
 
 def forget_expired_sign_ins(*, at: datetime) -> int:
     """Delete sign-ins, admin sessions, links and counts of failures that mean nothing any more; return how many."""
     expired = (
         SignIn.objects.filter(expires_at__lt=at),
-        Session.objects.filter(expire_date__lt=at),
+        BrowserSession.objects.filter(expire_date__lt=at),
         Ticket.objects.filter(expires_at__lt=at),
         FailedSignIns.objects.filter(last_failed_at__lt=at - rules.FORGOTTEN_AFTER),
     )

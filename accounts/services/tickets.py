@@ -12,7 +12,11 @@ from accounts.services import sessions
 from outbox.choices import MessageKind
 from outbox.models import Message
 
-_KINDS = {Purpose.RESET: MessageKind.PASSWORD_RESET, Purpose.VERIFY: MessageKind.EMAIL_VERIFICATION}
+_KINDS = {
+    Purpose.RESET: MessageKind.PASSWORD_RESET,
+    Purpose.VERIFY: MessageKind.EMAIL_VERIFICATION,
+    Purpose.INVITE: MessageKind.INVITATION,
+}
 
 
 def mail(*, user: User, purpose: Purpose, at: datetime) -> None:
@@ -35,6 +39,18 @@ def mail(*, user: User, purpose: Purpose, at: datetime) -> None:
     )
 
 
+def mail_anew(*, user: User, purpose: Purpose, at: datetime) -> None:
+    """Write a mail with a link that takes the place of all earlier ones. Within a transaction of the caller."""
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    void(user=user, purpose=purpose, at=at)
+    mail(user=user, purpose=purpose, at=at)
+
+
+def void(*, user: User, purpose: Purpose, at: datetime) -> None:
+    """Have no link of a purpose be good any more."""
+    Ticket.objects.good(at=at).filter(user=user, purpose=purpose).update(used_at=at)
+
+
 def use(*, token: str, purpose: Purpose, at: datetime, of: User | None = None) -> User:
     """Use a link up, and all others of its purpose with it; return whose it is. `of`: only theirs will do.
 
@@ -44,11 +60,14 @@ def use(*, token: str, purpose: Purpose, at: datetime, of: User | None = None) -
         has another e-mail address by now.
     """
     good = Ticket.objects.good(at=at).filter(purpose=purpose, **({"user": of} if of else {}))
-    found = good.filter(pk=tokens.read_ticket(token)).select_related("user").first()
-    if found is None or not found.user.is_active or found.user.email != found.email:
+    found = good.filter(pk=tokens.read_ticket(token)).first()
+    if found is None:
         raise LinkRefused
-    sessions.note_actor(found.user)
+    user: User = User.objects.select_for_update(no_key=True).get(pk=found.user_id)  # first, as whoever mails another
+    if not user.is_active or user.email != found.email:
+        raise LinkRefused
+    sessions.note_actor(user)
     if not good.filter(pk=found.pk).update(used_at=at):
         raise LinkRefused
-    good.filter(user=found.user).update(used_at=at)
-    return found.user
+    good.filter(user=user).update(used_at=at)
+    return user

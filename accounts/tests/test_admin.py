@@ -60,7 +60,7 @@ class TestSigningIn:
 
     def test_is_over_at_once_for_the_deactivated(self, cc_clerk):
         client = pages.signed_in(cc_clerk)
-        accounts.deactivate(user=cc_clerk, at=timezone.now())
+        accounts.deactivate(user=cc_clerk, by=None, at=timezone.now())
 
         assert client.get("/admin/").status_code == 302
 
@@ -69,7 +69,7 @@ class TestSigningIn:
         at = timezone.now()
 
         for is_active in (False, True):
-            accounts.amend_person(user_id=cc_clerk.pk, changes={"is_active": is_active}, at=at)
+            accounts.amend_person(user_id=cc_clerk.pk, changes={"is_active": is_active}, by=None, at=at)
 
         assert client.get("/admin/").status_code == 302
 
@@ -202,7 +202,7 @@ class TestTheListOfPeople:
         assert len(page.context["cl"].result_list) == 50
 
     def test_offers_only_active_people_to_other_forms(self, cc_head, cc_clerk, finance_clerk):
-        accounts.deactivate(user=finance_clerk, at=timezone.now())
+        accounts.deactivate(user=finance_clerk, by=None, at=timezone.now())
         query = {"app_label": "accounts", "model_name": "absence", "field_name": "substitute", "term": "Clerk"}
 
         answer = pages.signed_in(cc_head).get(reverse("admin:autocomplete"), query)

@@ -82,7 +82,7 @@ class TestSigningInToTheBackOffice:
 
     def test_is_refused_to_who_works_elsewhere_and_to_the_deactivated(self, cast):
         User.objects.filter(pk=cast.cc_clerk.pk).update(is_staff=False)
-        accounts.deactivate(user=cast.cc_head, at=timezone.now())
+        accounts.deactivate(user=cast.cc_head, by=None, at=timezone.now())
 
         for person in (cast.cc_clerk, cast.cc_head):
             client, answer = signs_in(person)
@@ -95,6 +95,14 @@ class TestSigningInToTheBackOffice:
         answer = client.post(f"{LOGIN}?next=https://evil.example/", {"username": cc_clerk.email, "password": PASSWORD})
 
         assert answer["Location"] == "/admin/"
+
+    def test_ends_with_signing_out(self, cc_clerk):
+        client = pages.signed_in(cc_clerk)
+
+        answer = client.post(reverse("admin:logout"))
+
+        assert answer.status_code in (200, 302)
+        assert not is_in(client)
 
     def test_is_possible_again_once_an_administrator_unlocked_it(self, cc_clerk, administrator):
         for _ in range(5):
@@ -281,6 +289,13 @@ class TestChangingOnesPassword:
         assert not is_in(there)
         assert program.get("/api/v1/users/me").status_code == 401
         assert is_in(signs_in(cc_clerk, NEW)[0])
+
+    def test_leads_to_ones_other_pages_before_and_after(self, cc_clerk):
+        client = pages.signed_in(cc_clerk)
+
+        for page in (client.get(reverse("admin:password_change")), client.get(reverse("admin:password_change_done"))):
+            assert reverse("admin:own_sign_in") in page.text
+            assert reverse("admin:language") in page.text
 
     def test_says_at_each_field_what_is_wrong(self, cc_clerk):
         client = pages.signed_in(cc_clerk)

@@ -77,7 +77,7 @@ class TestSigningIn:
         assert answer["WWW-Authenticate"] == 'Bearer realm="api"'
 
     def test_of_a_deactivated_person_is_the_same_401(self, cc_clerk):
-        accounts.deactivate(user=cc_clerk, at=timezone.now())
+        accounts.deactivate(user=cc_clerk, by=None, at=timezone.now())
 
         assert error_of(log_in(cc_clerk), 401)["code"] == "INVALID_CREDENTIALS"
 
@@ -134,7 +134,7 @@ class TestATokenIsRefused:
         assert error_of(with_token(old.access_token), 401)["code"] == "TOKEN_NOT_VALID"
 
     def test_when_its_person_was_deactivated(self, given, cc_clerk):
-        accounts.deactivate(user=cc_clerk, at=timezone.now())
+        accounts.deactivate(user=cc_clerk, by=None, at=timezone.now())
 
         assert error_of(with_token(given.access_token), 401)["code"] == "TOKEN_NOT_VALID"
 
@@ -229,7 +229,13 @@ class TestASession:
 
     def test_ends_with_the_person(self, client, cc_clerk):
         client.force_login(cc_clerk)
-        accounts.deactivate(user=cc_clerk, at=timezone.now() + timedelta(0))
+        accounts.deactivate(user=cc_clerk, by=None, at=timezone.now() + timedelta(0))
+
+        assert error_of(client.get(ME), 401)["code"] == "NOT_AUTHENTICATED"
+
+    def test_ends_with_the_back_office(self, client, cc_clerk):
+        client.force_login(cc_clerk)
+        User.objects.filter(pk=cc_clerk.pk).update(is_staff=False)
 
         assert error_of(client.get(ME), 401)["code"] == "NOT_AUTHENTICATED"
 

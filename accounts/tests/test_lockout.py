@@ -209,7 +209,7 @@ class TestTheOwner:
         assert arabic.subject != english.subject
 
     def test_is_not_told_who_was_deactivated(self, cast, noon):
-        accounts.deactivate(user=cast.cc_clerk, at=noon)
+        accounts.deactivate(user=cast.cc_clerk, by=None, at=noon)
 
         fail(at=noon, times=5)
 

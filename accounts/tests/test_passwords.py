@@ -150,7 +150,7 @@ class TestForgettingOnesPassword:
         assert me(opened.access_token) == 401
 
     def test_writes_nothing_where_nobody_active_has_the_address(self, cast, noon):
-        accounts.deactivate(user=cast.cc_clerk, at=noon)
+        accounts.deactivate(user=cast.cc_clerk, by=None, at=noon)
         before = everything()
 
         accounts.request_reset(email="nobody@example.com", at=noon)
@@ -214,14 +214,14 @@ class TestTheLinkOfTheMail:
 
     def test_is_refused_once_the_address_is_another(self, cast, noon):
         token = asked_for_reset(cast.cc_clerk, at=noon)
-        accounts.amend_person(user_id=cast.cc_clerk.pk, changes={"email": "new@example.com"}, at=noon)
+        accounts.amend_person(user_id=cast.cc_clerk.pk, changes={"email": "new@example.com"}, by=None, at=noon)
 
         with refused(LinkRefused, "LINK_NOT_VALID"):
             accounts.reset_password(token=token, password=NEW, at=noon)
 
     def test_is_refused_to_who_was_deactivated(self, cast, noon):
         token = asked_for_reset(cast.cc_clerk, at=noon)
-        accounts.deactivate(user=cast.cc_clerk, at=noon)
+        accounts.deactivate(user=cast.cc_clerk, by=None, at=noon)
 
         with refused(LinkRefused, "LINK_NOT_VALID"):
             accounts.reset_password(token=token, password=NEW, at=noon)
@@ -280,7 +280,7 @@ class TestVerifyingOnesAddress:
     def test_begins_anew_with_another_address(self, cast, noon):
         User.objects.filter(pk=cast.cc_clerk.pk).update(email_verified_at=noon)
 
-        accounts.amend_person(user_id=cast.cc_clerk.pk, changes={"email": "new@example.com"}, at=noon)
+        accounts.amend_person(user_id=cast.cc_clerk.pk, changes={"email": "new@example.com"}, by=None, at=noon)
 
         assert fresh(cast.cc_clerk).email_verified_at is None
 

@@ -19,7 +19,13 @@ pytestmark = pytest.mark.django_db
 
 
 def take_on(email: str = "new@example.com", **changed: object) -> User:
-    facts = {"full_name": "Nasra New", "department": Department.CUSTOMS, "role": Role.PPR, "password": PASSWORD}
+    facts = {
+        "full_name": "Nasra New",
+        "department": Department.CUSTOMS,
+        "role": Role.PPR,
+        "password": PASSWORD,
+        "by": None,
+    }
     return accounts.take_on(email=email, **{**facts, **changed})
 
 
@@ -214,7 +220,7 @@ class TestLoadingTheSystemRoles:
 
 class TestAmendingAPerson:
     def amend(self, user, *, at, **changes):
-        return accounts.amend_person(user_id=user.pk, changes=changes, at=at)
+        return accounts.amend_person(user_id=user.pk, changes=changes, by=None, at=at)
 
     def test_brings_the_permissions_of_the_new_role(self, cast, noon):
         self.amend(cast.cc_clerk, at=noon, role=Role.MANAGER, divisions=[cast.tyres])
@@ -282,12 +288,12 @@ class TestChoosingALanguage:
 
 class TestSavingADivision:
     def test_adds_and_renames_it(self, cast):
-        accounts.save_division(division=Division(code="PTS", name="Parts"))
+        accounts.save_division(division=Division(code="PTS", name="Parts"), by=None)
         cast.tyres.name = "Tyres"
-        accounts.save_division(division=cast.tyres)
+        accounts.save_division(division=cast.tyres, by=None)
 
         assert set(Division.objects.values_list("name", flat=True)) == {"Tyres", "Light vehicles", "Parts"}
 
     def test_is_refused_without_a_name(self, cast):
         with refused(InvalidFields, "VALIDATION_ERROR"):
-            accounts.save_division(division=Division(code="PTS", name=""))
+            accounts.save_division(division=Division(code="PTS", name=""), by=None)

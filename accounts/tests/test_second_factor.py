@@ -235,14 +235,14 @@ class TestAnAdministrator:
         assert not User.objects.get(pk=cast.cc_alternate.pk).owes_second_factor
 
     def test_resets_what_somebody_lost(self, cast, noon, enrolled):
-        accounts.reset_second_factor(user_id=cast.cc_clerk.pk, by=cast.administrator)
+        accounts.reset_second_factor(user_id=cast.cc_clerk.pk, by=cast.administrator, at=noon)
 
         assert sign_in(cast.cc_clerk, at=noon)
         with refused(SecondFactorIsOff, "SECOND_FACTOR_IS_OFF"):
-            accounts.reset_second_factor(user_id=cast.cc_clerk.pk, by=cast.administrator)
+            accounts.reset_second_factor(user_id=cast.cc_clerk.pk, by=cast.administrator, at=noon)
 
-    def test_is_the_only_one_who_may(self, cast, enrolled):
+    def test_is_the_only_one_who_may(self, cast, noon, enrolled):
         with refused(Forbidden, "PERMISSION_DENIED"):
             accounts.require_second_factor(roles=["PPR"], by=cast.cc_head)
         with refused(Forbidden, "PERMISSION_DENIED"):
-            accounts.reset_second_factor(user_id=cast.cc_clerk.pk, by=cast.cc_head)
+            accounts.reset_second_factor(user_id=cast.cc_clerk.pk, by=cast.cc_head, at=noon)

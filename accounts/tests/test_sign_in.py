@@ -75,13 +75,13 @@ class TestSigningIn:
             sign_in(email, password, at=now)
 
     def test_is_refused_for_somebody_who_was_deactivated(self, cast, now):
-        accounts.deactivate(user=cast.cc_clerk, at=now)
+        accounts.deactivate(user=cast.cc_clerk, by=None, at=now)
 
         with refused(InvalidCredentials, "INVALID_CREDENTIALS"):
             sign_in(at=now)
 
     def test_is_refused_for_somebody_without_a_password(self, cast, now):
-        accounts.take_on(email="new@example.com", full_name="New", department="C&C", role="PPR")
+        accounts.take_on(by=None, email="new@example.com", full_name="New", department="C&C", role="PPR")
 
         with refused(InvalidCredentials, "INVALID_CREDENTIALS"):
             sign_in("new@example.com", "", at=now)
@@ -144,7 +144,7 @@ class TestRefreshing:
 
     def test_is_refused_to_somebody_who_was_deactivated(self, cast, now):
         token = sign_in(at=now).refresh_token
-        accounts.deactivate(user=cast.cc_clerk, at=now)
+        accounts.deactivate(user=cast.cc_clerk, by=None, at=now)
 
         with refused(TokenRefused, "TOKEN_NOT_VALID"):
             accounts.refresh(refresh_token=token, at=now)
@@ -172,6 +172,33 @@ class TestRefreshing:
 
         assert sorted(type(result).__name__ for result in results) == ["TokenRefused", "Tokens"]
         assert SignIn.objects.get().revoked_at == now
+
+
+class TestAtTheSameMoment:
+    """The password was right a moment ago."""
+
+    @pytest.mark.django_db(transaction=True)
+    def test_no_sign_in_outlives_a_change_of_the_password(self, cast, now):
+        other = {"password": "Tall-ship-99", "by": cast.administrator, "at": now}
+
+        result = races.blocked_by(lambda: accounts.set_password(user=cast.cc_clerk, **other), lambda: sign_in(at=now))
+
+        assert isinstance(result, InvalidCredentials)
+        assert not SignIn.objects.live(at=now).exists()
+
+    @pytest.mark.django_db(transaction=True)
+    def test_signing_out_everywhere_and_a_new_password_wait_for_each_other_in_turn(self, cast, now):
+        sign_in(at=now)
+
+        def set_password() -> None:
+            accounts.set_password(user=cast.cc_clerk, password="Tall-ship-99", by=cast.administrator, at=now)
+
+        def sign_out() -> None:
+            accounts.sign_out_everywhere(user=cast.cc_clerk, at=now)
+
+        results = races.at_once(set_password, sign_out, held=User.objects.filter(pk=cast.cc_clerk.pk))
+
+        assert results == [None, None]
 
 
 class TestTheApi:
@@ -217,7 +244,7 @@ class TestDeactivatingSomebody:
     def test_ends_their_sign_ins_and_nobody_elses(self, cast, now):
         theirs, another = sign_in(at=now), sign_in("cc_head@example.com", at=now)
 
-        accounts.deactivate(user=cast.cc_clerk, at=now)
+        accounts.deactivate(user=cast.cc_clerk, by=None, at=now)
 
         assert not cast.cc_clerk.is_active
         assert me(theirs.access_token) == 401
@@ -225,15 +252,15 @@ class TestDeactivatingSomebody:
         assert list(SignIn.objects.filter(revoked_at=None).values_list("user", flat=True)) == [cast.cc_head.pk]
 
     def test_takes_every_permission_from_them(self, cast, now):
-        accounts.deactivate(user=cast.bu_head, at=now)
+        accounts.deactivate(user=cast.bu_head, by=None, at=now)
 
         assert User.objects.get(pk=cast.bu_head.pk).get_all_permissions() == set()
 
     def test_twice_keeps_the_moment_at_which_their_sign_ins_ended(self, cast, now):
         sign_in(at=now)
-        accounts.deactivate(user=cast.cc_clerk, at=now)
+        accounts.deactivate(user=cast.cc_clerk, by=None, at=now)
 
-        accounts.deactivate(user=cast.cc_clerk, at=now + timedelta(days=1))
+        accounts.deactivate(user=cast.cc_clerk, by=None, at=now + timedelta(days=1))
 
         assert SignIn.objects.get().revoked_at == now
 

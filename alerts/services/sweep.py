@@ -27,7 +27,8 @@ from alerts.choices import Mail
 from alerts.models import SweepRun
 from alerts.selectors import CREW, RUNGS, WHOM_THEY_TELL
 from clearance.clock import day_of
-from outbox.choices import Delivery, MessageKind
+from outbox.choices import Channel, Delivery, MessageKind, SmsName
+from outbox.rules import MOST_TEXTS_A_DAY
 
 # Any number that no other part of the product locks.
 _ONE_SWEEP_AT_A_TIME = 7_300_417
@@ -78,6 +79,9 @@ _MISSING = f"""
 # all: one row. So large ones are never joined with each other, where such a guess would cost hours: what belongs
 # together stays in one row, and the mail's id is handed out by a window function.
 #
+# Whoever wants to be told of urgent alerts by text message as well gets one text for all that this run raised; it knows
+# them by the moment they share with it. At most so many a day: the mail tells of the rest.
+#
 # Rows go in in the order of their key: neighbours in the index cost less, and two sessions that raise the same rungs
 # can't wait for each other in a circle.
 _RAISE = f"""
@@ -116,11 +120,12 @@ _RAISE = f"""
     ),
     written AS (
         INSERT INTO outbox_message (
-            id, kind, recipient_id, message_id, cc, bcc, reply_to, delivery, not_before, refusals, last_refusal,
-            created_at
+            id, channel, kind, recipient_id, message_id, cc, bcc, reply_to, delivery, not_before, refusals,
+            last_refusal, provider_id, created_at
         )
-        SELECT new_id, CASE mail WHEN '{Mail.OWN}' THEN '{MessageKind.SHIPMENT_ALERT}' ELSE '{MessageKind.DIGEST}' END,
-               user_id, gen_random_uuid(), '{{}}', '{{}}', '{{}}', '{Delivery.WAITING}', %(at)s, 0, '', %(at)s
+        SELECT new_id, '{Channel.MAIL}',
+               CASE mail WHEN '{Mail.OWN}' THEN '{MessageKind.SHIPMENT_ALERT}' ELSE '{MessageKind.DIGEST}' END, user_id,
+               gen_random_uuid(), '{{}}', '{{}}', '{{}}', '{Delivery.WAITING}', %(at)s, 0, '', '', %(at)s
         FROM letter
         WHERE new_id IS NOT NULL
         RETURNING id
@@ -139,7 +144,25 @@ _RAISE = f"""
         WHERE alert_id IS NULL
         ORDER BY step_id, day, rule_id, user_id
         ON CONFLICT DO NOTHING
-        RETURNING is_late
+        RETURNING is_late, recipient_user_id, severity
+    ),
+    reached AS MATERIALIZED (SELECT DISTINCT recipient_user_id AS user_id, severity FROM raised),
+    texted AS (
+        INSERT INTO outbox_message (
+            channel, kind, recipient_id, message_id, cc, bcc, reply_to, delivery, not_before, refusals, last_refusal,
+            provider_id, created_at
+        )
+        SELECT '{Channel.SMS}', '{MessageKind.URGENT_ALERT}', person.id, gen_random_uuid(), '{{}}', '{{}}', '{{}}',
+               '{Delivery.WAITING}', %(at)s, 0, '', '', %(at)s
+        FROM accounts_user person
+        WHERE %(has_texts)s AND person.is_active AND person.phone <> ''
+            AND EXISTS (SELECT FROM outbox_wantedtext wanted JOIN reached USING (user_id, severity)
+                        WHERE wanted.user_id = person.id)
+            AND EXISTS (SELECT FROM outbox_smstemplate text WHERE text.name = '{SmsName.URGENT_ALERT}' AND is_active)
+            AND (SELECT count(*) < %(most_texts)s AND count(*) FILTER (WHERE earlier.created_at = %(at)s) = 0
+                 FROM outbox_message earlier
+                 WHERE earlier.recipient_id = person.id AND earlier.channel = '{Channel.SMS}'
+                    AND earlier.created_at > %(at)s - interval '24 hours')
     )
     SELECT count(*), count(*) FILTER (WHERE is_late), (SELECT count(*) FROM written) FROM raised
 """
@@ -208,6 +231,8 @@ def _raise(*, on: date, at: datetime, shipment_ids: list[int] | None, with_diges
                 "mails": [Mail.OWN, Mail.DIGEST] if with_digests else [Mail.OWN],
                 "shipments": shipment_ids,
                 "today": max(on, day_of(at)),
+                "has_texts": bool(settings.SMS_BACKEND),
+                "most_texts": MOST_TEXTS_A_DAY,
                 "at": at,
             },
         )

@@ -9,7 +9,7 @@ from alerts.models import Alert
 from alerts.tests import late
 from clearance.tests import recipes
 from clearance.tests.pages import words
-from outbox.models import MailServer, MutedMail
+from outbox.models import Carrier, MutedMail
 from workflow import services as workflow
 
 INBOX = "/admin/alerts/alert/"
@@ -220,8 +220,8 @@ class TestTheFirstPage:
         assert "The sweep" not in words(page(client, cc_clerk, "/admin/"))
 
     def test_tells_administrators_that_the_mail_server_is_down(self, client, shipment, administrator, cc_clerk):
-        MailServer.objects.create(
-            pk=1, down_since=late.now(), next_probe_at=late.now(), last_failure="Connection refused"
+        Carrier.objects.create(
+            channel="mail", down_since=late.now(), next_probe_at=late.now(), last_failure="Connection refused"
         )
 
         assert "Connection refused" in words(page(client, administrator, "/admin/"))
@@ -241,22 +241,22 @@ class TestChoosingMail:
     def test_is_everybodys_own(self, client, shipment, cc_clerk):
         client.force_login(cc_clerk)
 
-        client.post(f"{INBOX}verbs/mail/", {"severities": ["critical", "urgent"]})
+        client.post(f"{INBOX}verbs/mail/", {"mail": ["critical", "urgent"]})
 
         assert list(MutedMail.objects.values_list("user", "severity")) == [(cc_clerk.pk, "warning")]
-        assert client.get(f"{INBOX}verbs/mail/").context["form"]["severities"].initial == ["critical", "urgent"]
+        assert client.get(f"{INBOX}verbs/mail/").context["form"]["mail"].initial == ["critical", "urgent"]
 
-        client.post(f"{INBOX}verbs/mail/", {"severities": ["warning", "critical", "urgent"]})
+        client.post(f"{INBOX}verbs/mail/", {"mail": ["warning", "critical", "urgent"]})
 
         assert not MutedMail.objects.exists()
 
     def test_for_somebody_is_an_administrators(self, client, cc_clerk, cc_head, administrator):
         address = f"/admin/accounts/user/verbs/mail/?on={cc_clerk.pk}"
         client.force_login(cc_head)
-        assert client.post(address, {"severities": []}).status_code == 403
+        assert client.post(address, {"mail": []}).status_code == 403
         client.force_login(administrator)
 
-        client.post(address, {"severities": ["urgent"]})
+        client.post(address, {"mail": ["urgent"]})
 
         assert set(MutedMail.objects.values_list("user", "severity")) == {
             (cc_clerk.pk, "warning"),

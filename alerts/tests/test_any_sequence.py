@@ -176,7 +176,7 @@ class House(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(["cc_clerk", "cc_alternate", "finance_clerk", "manager"]), is_active=st.booleans())
     def leave_or_return(self, name: str, is_active: bool) -> None:
-        accounts.amend_person(user_id=self.people[name].pk, changes={"is_active": is_active}, at=self.at)
+        accounts.amend_person(user_id=self.people[name].pk, changes={"is_active": is_active}, by=None, at=self.at)
 
     @rule(place=st.integers(0, 50))
     def acknowledge(self, place: int) -> None:
@@ -246,9 +246,14 @@ class House(RuleBasedStateMachine):
 
 
 def test_any_sequence_of_work_absence_and_sweeps_leaves_what_the_oracle_says(cast):
-    accounts.take_on(email="second_auditor@example.com", full_name="Ibtisam", department="IA", role="ReadOnly")
+    accounts.take_on(by=None, email="second_auditor@example.com", full_name="Ibtisam", department="IA", role="ReadOnly")
     accounts.take_on(
-        email="vehicles_clerk@example.com", full_name="Walid", department="C&C", role="APR", divisions=[cast.vehicles]
+        by=None,
+        email="vehicles_clerk@example.com",
+        full_name="Walid",
+        department="C&C",
+        role="APR",
+        divisions=[cast.vehicles],
     )
     run_state_machine_as_test(
         House,

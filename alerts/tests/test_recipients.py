@@ -31,11 +31,11 @@ def away(user: User, substitute: User, *, first: int, last: int | None = None) -
 
 def new_person(name: str, department: str, role: str, *divisions) -> User:
     email = f"{name.lower().replace(' ', '.')}@example.com"
-    return accounts.take_on(email=email, full_name=name, department=department, role=role, divisions=divisions)
+    return accounts.take_on(by=None, email=email, full_name=name, department=department, role=role, divisions=divisions)
 
 
 def deactivate(user: User, at) -> None:
-    accounts.deactivate(user=user, at=at)
+    accounts.deactivate(user=user, by=None, at=at)
 
 
 class TestSomebodyAway:

@@ -28,7 +28,7 @@ def mail_anchor(*, at: datetime) -> int:
         kind=MessageKind.SEAL_ANCHOR, created_at__gte=begin, created_at__lt=begin + timedelta(days=1)
     )
     # Their rows are locked, so that of two looks at once the second finds the mails of the first.
-    people = User.objects.filter(is_active=True, department=Department.INTERNAL_AUDIT).order_by("pk")
+    people = User.objects.people().filter(is_active=True, department=Department.INTERNAL_AUDIT).order_by("pk")
     told = list(people.select_for_update(of=("self",), no_key=True).values_list("pk", flat=True))
     already = set(today.values_list("recipient_id", flat=True))
     written = Message.objects.bulk_create(

@@ -18,6 +18,8 @@ from audit import services as audit
 from audit import tasks as audit_tasks
 from audit.tests.paths import Stage, path
 from audit.tests.trails import Told, changed, created, deleted
+from outbox import services as outbox
+from outbox.choices import Channel
 from outbox.models import Message
 from outbox.tests import mails
 from shipments.management.commands import load_demo
@@ -86,6 +88,19 @@ def _(stage: Stage) -> list[Told]:
     message = Message.objects.get(recipient=stage.cast.cc_clerk)
     stage.sends(alert_tasks.deliver)
     return [changed(message, delivery=[message.delivery, mails.now(message).delivery])]
+
+
+@path("task alerts.tasks.deliver_texts")
+def _(stage: Stage) -> list[Told]:
+    person = stage.cast.auditor
+    person.phone = "+96891234567"
+    person.save()
+    outbox.choose_channels(user=person, sms=["urgent"])
+    late.shipment(by=stage.cast.bu_clerk, days=7)
+    late.sweep()
+    message = Message.objects.get(channel=Channel.SMS)
+    stage.sends(alert_tasks.deliver_texts)
+    return [changed(message, delivery=["waiting", "sent"], provider_id=["", mails.now(message).provider_id])]
 
 
 @path("task audit.tasks.mail_anchor")

@@ -6,22 +6,38 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.contrib.auth.models import Group
 from django.db.models import Model
-from django.test import Client
+from django.test import Client, override_settings
 from django.urls import reverse
 from django_celery_beat.models import PeriodicTask
 
 from accounts import services as accounts
 from accounts import tokens
-from accounts.models import Absence, BackupCode, Division, RequiredSecondFactor, SecondFactor, Ticket, User
+from accounts.models import (
+    Absence,
+    ApiKey,
+    BackupCode,
+    Division,
+    IdentityRule,
+    Override,
+    RequiredSecondFactor,
+    RoleGroup,
+    SecondFactor,
+    ServiceAccount,
+    Ticket,
+    User,
+)
+from accounts.tests import machines
+from accounts.tests.people import denied, right, role
 from alerts.models import Alert, EscalationRule, Holiday, SweepRun
 from alerts.tests import late
 from audit.tests.paths import Stage, enrolled, path
 from audit.tests.trails import ADDRESS, FROM_THERE, REQUEST, Told, changed, created, deleted, moment
-from clearance.tests import pages, recipes
+from clearance.tests import pages, providers, recipes
 from clearance.tests.cast import PASSWORD
 from outbox.choices import Delivery
-from outbox.models import Message, MutedMail
+from outbox.models import Message, MutedMail, SmsTemplate, WantedText
 from outbox.tests import mails
 from shipments import services as shipments
 from shipments.models import Shipment
@@ -64,6 +80,22 @@ def _(stage: Stage) -> list[Told]:
     ]
 
 
+@path("admin: sign in with the company account")
+def _(stage: Stage) -> list[Told]:
+    person, browser = stage.cast.cc_clerk, Client()
+    with providers.running() as provider:
+        provider.told(claims={"email": person.email, "email_verified": True})
+        with override_settings(OIDC_ISSUER=provider.url, OIDC_CLIENT_ID=providers.CLIENT_ID):
+            back = providers.way_back(browser)
+            stage.begins("admin", person, ip_address=ADDRESS, request_id=REQUEST)
+            browser.get(back, **FROM_THERE)
+    person.refresh_from_db()
+    return [
+        changed(person, identity_issuer=["", provider.url], identity_subject=["", "amal"]),
+        changed(person, last_login=[None, moment(person.last_login)]),
+    ]
+
+
 @path("admin: forget one's password")
 def _(stage: Stage) -> list[Told]:
     stage.begins("admin", None, ip_address=ADDRESS, request_id=REQUEST)
@@ -81,6 +113,22 @@ def _(stage: Stage) -> list[Told]:
     Client().post(reverse("admin:new_password"), given, **FROM_THERE)
     ticket.refresh_from_db()
     return [changed(ticket, used_at=[None, moment(ticket.used_at)]), changed(person, password=["•••", "•••"])]
+
+
+@path("admin: come with an invitation")
+def _(stage: Stage) -> list[Told]:
+    facts = {"email": "noor@example.com", "full_name": "Noor Newcomer", "department": "C&C", "role": "PPR"}
+    person = accounts.invite(**facts, by=stage.cast.administrator, at=stage.at)
+    ticket = Ticket.objects.get()
+    stage.begins("admin", person, ip_address=ADDRESS, request_id=REQUEST)
+    given = {"token": tokens.write_ticket(ticket.pk), "password": NEW, "password2": NEW}
+    Client().post(reverse("admin:invitation"), given, **FROM_THERE)
+    ticket.refresh_from_db()
+    return [
+        changed(ticket, used_at=[None, moment(ticket.used_at)]),
+        changed(person, password=["•••", "•••"]),
+        created(Message.objects.get(kind="welcome"), recipient_id=person.pk),
+    ]
 
 
 @path("admin: set up a second factor")
@@ -149,6 +197,98 @@ def _(stage: Stage) -> list[Told]:
     return [changed(person, role=["PPR", "APR"]), changed(person, groups=[None, person.groups.get().pk])]
 
 
+@path("accounts.user verb release_identity")
+def _(stage: Stage) -> list[Told]:
+    person = stage.cast.cc_clerk
+    User.objects.filter(pk=person.pk).update(identity_issuer="https://example.com/", identity_subject="amal")
+    stage.posts(stage.cast.administrator, pages.verb("release_identity", person))
+    return [changed(person, identity_subject=["amal", ""])]
+
+
+@path("accounts.identityrule add")
+def _(stage: Stage) -> list[Told]:
+    given = {"pattern": "@example.com", "department": "C&C", "role": "PPR"}
+    stage.posts(stage.cast.administrator, pages.adding(IdentityRule), given)
+    return [created(IdentityRule.objects.get(), pattern="@example.com", department="C&C")]
+
+
+@path("accounts.identityrule change")
+def _(stage: Stage) -> list[Told]:
+    rule = IdentityRule.objects.create(pattern="@example.com", department="C&C", role="PPR")
+    stage.saves(stage.cast.administrator, rule, role="APR")
+    return [changed(rule, role=["PPR", "APR"])]
+
+
+@path("accounts.identityrule delete")
+def _(stage: Stage) -> list[Told]:
+    rule = IdentityRule.objects.create(pattern="@example.com", department="C&C", role="PPR")
+    pk = rule.pk
+    stage.posts(stage.cast.administrator, deleting(rule), {"post": "yes"})
+    return [deleted(rule, pk, pattern="@example.com")]
+
+
+@path("accounts.user add, without a password")
+def _(stage: Stage) -> list[Told]:
+    given = {"full_name": "Noor Newcomer", "email": "noor@example.com", "department": "C&C", "role": "PPR"}
+    given |= {"language": "ar", "time_zone": "Asia/Muscat"}
+    stage.posts(stage.cast.administrator, pages.adding(User), given)
+    person = User.objects.get(email="noor@example.com")
+    return [created(person, full_name="Noor Newcomer"), created(Message.objects.get(), kind="invitation")]
+
+
+@path("accounts.user verb invite_again")
+def _(stage: Stage) -> list[Told]:
+    facts = {"email": "noor@example.com", "full_name": "Noor Newcomer", "department": "C&C", "role": "PPR"}
+    person = accounts.take_on(**facts, by=None)
+    stage.posts(stage.cast.administrator, pages.verb("invite_again", person))
+    return [created(Ticket.objects.get(), purpose="invite"), created(Message.objects.get(), kind="invitation")]
+
+
+@path("accounts.user verb override")
+def _(stage: Stage) -> list[Told]:
+    person = stage.cast.cc_clerk
+    given = {"permission": "audit.view_seal", "is_granted": "yes", "reason": "Covers for a colleague"}
+    stage.posts(stage.cast.administrator, pages.verb("override", person), given)
+    made = Override.objects.get()
+    return [created(made, user_id=person.pk, permission_id=right("audit.view_seal").pk, is_granted=True)]
+
+
+@path("accounts.user verb take_override_back")
+def _(stage: Stage) -> list[Told]:
+    person = denied(stage.cast.cc_clerk, "metrics.view_metric")
+    kept = Override.objects.get()
+    stage.posts(stage.cast.administrator, pages.verb("take_override_back", person), {"override": kept.pk})
+    return [deleted(Override, kept.pk, user_id=person.pk)]
+
+
+@path("accounts.rolegroup add")
+def _(stage: Stage) -> list[Told]:
+    given = {"name": "Reporting", "permissions": ["metrics.view_metric"]}
+    stage.posts(stage.cast.administrator, pages.adding(RoleGroup), given)
+    made = Group.objects.get(name="Reporting")
+    return [created(made, name="Reporting"), changed(made, permissions=[None, right("metrics.view_metric").pk])]
+
+
+@path("accounts.rolegroup change")
+def _(stage: Stage) -> list[Told]:
+    made = role("audit.view_seal")
+    given = {"name": "Reports", "permissions": ["metrics.view_metric"]}
+    stage.posts(stage.cast.administrator, pages.of(made), given)
+    made = Group.objects.get(pk=made.pk)
+    return [
+        changed(made, name=["Reporting", "Reports"]),
+        changed(made, permissions=[right("audit.view_seal").pk, None]),
+        changed(made, permissions=[None, right("metrics.view_metric").pk]),
+    ]
+
+
+@path("accounts.rolegroup verb delete")
+def _(stage: Stage) -> list[Told]:
+    made = role("audit.view_seal")
+    stage.posts(stage.cast.administrator, pages.verb("delete", made))
+    return [deleted(Group, made.pk, name="Reporting")]
+
+
 @path("accounts.user verb password")
 def _(stage: Stage) -> list[Told]:
     person = stage.cast.cc_clerk
@@ -194,14 +334,14 @@ def _(stage: Stage) -> list[Told]:
 
 @path("accounts.user verb reactivate")
 def _(stage: Stage) -> list[Told]:
-    accounts.deactivate(user=stage.cast.cc_clerk, at=stage.at)
+    accounts.deactivate(user=stage.cast.cc_clerk, by=None, at=stage.at)
     stage.posts(stage.cast.administrator, pages.verb("reactivate", stage.cast.cc_clerk))
     return [changed(stage.cast.cc_clerk, is_active=[False, True])]
 
 
 @path("accounts.user verb mail")
 def _(stage: Stage) -> list[Told]:
-    given = {"severities": ["critical", "urgent"]}
+    given = {"mail": ["critical", "urgent"]}
     stage.posts(stage.cast.administrator, pages.verb("mail", stage.cast.cc_clerk), given)
     return [created(MutedMail.objects.get(), user_id=stage.cast.cc_clerk.pk, severity="warning")]
 
@@ -448,7 +588,7 @@ def _(stage: Stage) -> list[Told]:
 
 @path("alerts.alert verb mail")
 def _(stage: Stage) -> list[Told]:
-    given = {"severities": ["critical", "urgent"]}
+    given = {"mail": ["critical", "urgent"]}
     stage.posts(stage.cast.cc_clerk, pages.verb("mail", model=Alert), given)
     return [created(MutedMail.objects.get(), user_id=stage.cast.cc_clerk.pk)]
 
@@ -542,3 +682,90 @@ def _(stage: Stage) -> list[Told]:
 @path("django_celery_beat.periodictask action toggle_tasks")
 def _(stage: Stage) -> list[Told]:
     return _schedule(stage, "toggle_tasks", was=True)
+
+
+# Messages: one's own, and their wording ------------------------------------------------------------------------------
+@path("admin: choose one's messages")
+def _(stage: Stage) -> list[Told]:
+    person = stage.cast.cc_clerk
+    User.objects.filter(pk=person.pk).update(phone="+96891234567")
+    stage.posts(person, reverse("admin:own_messages"), {"language": "ar", "mail": ["urgent"], "sms": ["urgent"]})
+    return [
+        *(created(muted, user_id=person.pk) for muted in MutedMail.objects.all()),
+        created(WantedText.objects.get(), user_id=person.pk, severity="urgent"),
+        changed(person, language=["en", "ar"]),
+    ]
+
+
+@path("outbox.smstemplate change")
+def _(stage: Stage) -> list[Told]:
+    text = SmsTemplate.objects.get(name="2fa_code")
+    stage.saves(stage.cast.administrator, text, content_en="Code {{code}}")
+    return [changed(text, content_en=[text.content_en, "Code {{code}}"])]
+
+
+# Service accounts ----------------------------------------------------------------------------------------------------
+@path("accounts.serviceaccount add")
+def _(stage: Stage) -> list[Told]:
+    given = {"full_name": "Agent’s system", "department": "C&C", "role": "PPR", "divisions": [stage.cast.tyres.pk]}
+    stage.posts(stage.cast.administrator, pages.adding(ServiceAccount), given)
+    account = User.objects.services().get()
+    return [created(account, full_name="Agent’s system"), changed(account, divisions=[None, stage.cast.tyres.pk])]
+
+
+@path("accounts.serviceaccount change")
+def _(stage: Stage) -> list[Told]:
+    account = machines.account(stage.cast)
+    stage.saves(stage.cast.administrator, ServiceAccount.objects.get(pk=account.pk), full_name="Agent’s new system")
+    return [changed(account, full_name=["Agent’s system", "Agent’s new system"])]
+
+
+def _of_account(stage: Stage, name: str, account: User, given: dict[str, Any] | None = None) -> None:
+    shown = ServiceAccount.objects.get(pk=account.pk)
+    stage.posts(stage.cast.administrator, pages.verb(name, shown), given)
+
+
+@path("accounts.serviceaccount verb issue")
+def _(stage: Stage) -> list[Told]:
+    account = machines.account(stage.cast)
+    given = {"name": "Production", "scopes": ["shipments:view"], "expires_at": stage.day(30), "allowed_networks": ""}
+    _of_account(stage, "issue", account, given)
+    return [created(ApiKey.objects.get(), account_id=account.pk, name="Production")]
+
+
+@path("accounts.serviceaccount verb deactivate")
+def _(stage: Stage) -> list[Told]:
+    account = machines.account(stage.cast)
+    key = machines.key(account, stage.cast).record
+    _of_account(stage, "deactivate", account)
+    key.refresh_from_db()
+    return [changed(account, is_active=[True, False]), changed(key, revoked_at=[None, moment(key.revoked_at)])]
+
+
+@path("accounts.serviceaccount verb reactivate")
+def _(stage: Stage) -> list[Told]:
+    account = machines.account(stage.cast)
+    by = machines.fresh(stage.cast.administrator)
+    accounts.deactivate_service_account(account_id=account.pk, by=by, at=stage.at)
+    _of_account(stage, "reactivate", account)
+    return [changed(account, is_active=[False, True])]
+
+
+@path("accounts.apikey verb rotate")
+def _(stage: Stage) -> list[Told]:
+    old = machines.key(machines.account(stage.cast), stage.cast).record
+    stage.posts(stage.cast.administrator, pages.verb("rotate", old), {"grace_hours": "24"})
+    before = moment(old.expires_at)
+    old.refresh_from_db()
+    return [
+        changed(old, rotated_at=[None, moment(old.rotated_at)], expires_at=[before, moment(old.expires_at)]),
+        created(ApiKey.objects.exclude(pk=old.pk).get(), name="Production"),
+    ]
+
+
+@path("accounts.apikey verb revoke")
+def _(stage: Stage) -> list[Told]:
+    key = machines.key(machines.account(stage.cast), stage.cast).record
+    stage.posts(stage.cast.administrator, pages.verb("revoke", key))
+    key.refresh_from_db()
+    return [changed(key, revoked_at=[None, moment(key.revoked_at)])]

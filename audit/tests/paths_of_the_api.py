@@ -6,19 +6,22 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pyotp
+from django.contrib.auth.models import Group
 from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts import services as accounts
 from accounts import tokens
-from accounts.models import BackupCode, SecondFactor, SignIn, Ticket
+from accounts.models import ApiKey, BackupCode, Override, RoleGroup, SecondFactor, SignIn, Ticket, User
+from accounts.tests import machines
+from accounts.tests.people import denied, right, role
 from alerts.models import Alert
 from alerts.tests import late
 from audit.tests.paths import Stage, enrolled, path
 from audit.tests.trails import ADDRESS, FROM_THERE, REQUEST, Told, changed, created, deleted, moment
 from clearance.tests import recipes
 from clearance.tests.cast import PASSWORD
-from outbox.models import Message
+from outbox.models import Message, MutedMail, WantedText
 from shipments import services as shipments
 from shipments.choices import Status
 from shipments.models import Shipment
@@ -157,6 +160,112 @@ def _(stage: Stage) -> list[Told]:
     return [changed(person, unlocked_at=[None, moment(person.unlocked_at)])]
 
 
+@path("PATCH users/me")
+def _(stage: Stage) -> list[Told]:
+    stage.calls(stage.cast.cc_clerk, "patch", "users/me", {"phone": "+96891234567"})
+    return [changed(stage.cast.cc_clerk, phone=["", "+96891234567"])]
+
+
+_NOOR = {"email": "noor@example.com", "full_name": "Noor Newcomer", "department": "C&C", "role": "PPR"}
+
+
+@path("POST users")
+def _(stage: Stage) -> list[Told]:
+    stage.calls(stage.cast.administrator, "post", "users", _NOOR | {"divisions": ["TBL"]})
+    person = User.objects.get(email="noor@example.com")
+    return [
+        created(person, full_name="Noor Newcomer", department="C&C"),
+        changed(person, divisions=[None, stage.cast.tyres.pk]),
+        changed(person, groups=[None, person.groups.get().pk]),
+    ]
+
+
+@path("POST users/invite")
+def _(stage: Stage) -> list[Told]:
+    stage.calls(stage.cast.administrator, "post", "users/invite", _NOOR)
+    person = User.objects.get(email="noor@example.com")
+    return [
+        created(person, full_name="Noor Newcomer"),
+        created(Ticket.objects.get(), purpose="invite"),
+        created(Message.objects.get(), kind="invitation"),
+    ]
+
+
+@path("PATCH users/{pk}")
+def _(stage: Stage) -> list[Told]:
+    person, further = stage.cast.cc_clerk, RoleGroup.objects.create(name="Reporting")
+    stage.calls(stage.cast.administrator, "patch", f"users/{person.pk}", {"role": "APR", "further_roles": [further.pk]})
+    return [changed(person, role=["PPR", "APR"]), changed(person, groups=[None, further.pk])]
+
+
+@path("DELETE users/{pk}")
+def _(stage: Stage) -> list[Told]:
+    person = stage.cast.cc_clerk
+    stage.calls(stage.cast.administrator, "delete", f"users/{person.pk}")
+    person.refresh_from_db()
+    return [
+        changed(person, is_active=[True, False]),
+        changed(person, signed_out_at=[None, moment(person.signed_out_at)]),
+    ]
+
+
+@path("POST users/{pk}/overrides")
+def _(stage: Stage) -> list[Told]:
+    person = stage.cast.cc_clerk
+    body = {"permission": "metrics:view", "is_granted": True, "reason": "Covers"}
+    stage.calls(stage.cast.administrator, "post", f"users/{person.pk}/overrides", body)
+    made = Override.objects.get()
+    return [created(made, user_id=person.pk, permission_id=made.permission_id, is_granted=True, reason="Covers")]
+
+
+@path("DELETE users/{pk}/overrides/{override_id}")
+def _(stage: Stage) -> list[Told]:
+    person = denied(stage.cast.cc_clerk, "metrics.view_metric")
+    kept = Override.objects.get()
+    stage.calls(stage.cast.administrator, "delete", f"users/{person.pk}/overrides/{kept.pk}")
+    return [deleted(Override, kept.pk, user_id=person.pk)]
+
+
+@path("POST roles")
+def _(stage: Stage) -> list[Told]:
+    stage.calls(stage.cast.administrator, "post", "roles", {"name": "Reporting", "permissions": ["metrics:view"]})
+    made = Group.objects.get(name="Reporting")
+    return [created(made, name="Reporting"), changed(made, permissions=[None, made.permissions.get().pk])]
+
+
+@path("PUT roles/{pk}")
+def _(stage: Stage) -> list[Told]:
+    made, gone = Group.objects.get(pk=role("audit.view_seal").pk), right("audit.view_seal").pk
+    body = {"name": "Reports", "permissions": ["metrics:view"]}
+    stage.calls(stage.cast.administrator, "put", f"roles/{made.pk}", body)
+    return [
+        changed(made, name=["Reporting", "Reports"]),
+        changed(made, permissions=[gone, None]),
+        changed(made, permissions=[None, made.permissions.get().pk]),
+    ]
+
+
+@path("DELETE roles/{pk}")
+def _(stage: Stage) -> list[Told]:
+    made = role("audit.view_seal")
+    stage.calls(stage.cast.administrator, "delete", f"roles/{made.pk}")
+    return [deleted(Group, made.pk, name="Reporting")]
+
+
+@path("POST roles/{pk}/permissions")
+def _(stage: Stage) -> list[Told]:
+    made = Group.objects.get(pk=role().pk)
+    stage.calls(stage.cast.administrator, "post", f"roles/{made.pk}/permissions", {"permissions": ["seals:view"]})
+    return [changed(made, permissions=[None, right("audit.view_seal").pk])]
+
+
+@path("DELETE roles/{pk}/permissions")
+def _(stage: Stage) -> list[Told]:
+    made = Group.objects.get(pk=role("audit.view_seal").pk)
+    stage.calls(stage.cast.administrator, "delete", f"roles/{made.pk}/permissions", {"permissions": ["seals:view"]})
+    return [changed(made, permissions=[right("audit.view_seal").pk, None])]
+
+
 @path("POST shipments")
 def _(stage: Stage) -> list[Told]:
     eta = stage.today + timedelta(days=9)
@@ -279,3 +388,98 @@ def _(stage: Stage) -> list[Told]:
     stage.begins("api", stage.cast.bu_clerk, ip_address=ADDRESS, request_id=REQUEST)
     browser.patch(f"/api/v1/shipments/{shipment.pk}", {"invoice_amount_omr": Decimal("1.5")}, **FROM_THERE)
     return [changed(shipment, invoice_amount_omr=["12345.678", "1.500"])]
+
+
+# One's own messages --------------------------------------------------------------------------------------------------
+@path("PATCH preferences")
+def _(stage: Stage) -> list[Told]:
+    person = stage.cast.cc_clerk
+    User.objects.filter(pk=person.pk).update(phone="+96891234567")
+    stage.calls(person, "patch", "preferences", {"mail": ["critical", "urgent"], "sms": ["urgent"], "language": "ar"})
+    return [
+        created(MutedMail.objects.get(), user_id=person.pk, severity="warning"),
+        created(WantedText.objects.get(), user_id=person.pk, severity="urgent"),
+        changed(person, language=["en", "ar"]),
+    ]
+
+
+# Service accounts ----------------------------------------------------------------------------------------------------
+@path("POST service-accounts")
+def _(stage: Stage) -> list[Told]:
+    body = {"full_name": "Agent’s system", "department": "C&C", "role": "PPR", "divisions": ["TBL"]}
+    answer = stage.calls(stage.cast.administrator, "post", "service-accounts", body)
+    account = User.objects.get(pk=answer.json()["id"])
+    return [
+        created(account, full_name="Agent’s system", is_service=True),
+        changed(account, divisions=[None, stage.cast.tyres.pk]),
+    ]
+
+
+@path("PATCH service-accounts/{pk}")
+def _(stage: Stage) -> list[Told]:
+    account = machines.account(stage.cast)
+    stage.calls(stage.cast.administrator, "patch", f"service-accounts/{account.pk}", {"role": "ReadOnly"})
+    return [changed(account, role=["PPR", "ReadOnly"])]
+
+
+@path("DELETE service-accounts/{pk}")
+def _(stage: Stage) -> list[Told]:
+    account = machines.account(stage.cast)
+    key = machines.key(account, stage.cast).record
+    stage.calls(stage.cast.administrator, "delete", f"service-accounts/{account.pk}")
+    key.refresh_from_db()
+    return [changed(account, is_active=[True, False]), changed(key, revoked_at=[None, moment(key.revoked_at)])]
+
+
+@path("POST service-accounts/{pk}/keys")
+def _(stage: Stage) -> list[Told]:
+    account = machines.account(stage.cast)
+    body = {
+        "name": "Production",
+        "scopes": ["shipments:view"],
+        "expires_at": str(stage.at + timedelta(days=9)),
+        "allowed_networks": ["203.0.113.0/24"],
+    }
+    stage.calls(stage.cast.administrator, "post", f"service-accounts/{account.pk}/keys", body)
+    return [
+        created(
+            ApiKey.objects.get(),
+            account_id=account.pk,
+            scopes=["shipments:view"],
+            allowed_networks=["203.0.113.0/24"],
+            created_by_id=stage.cast.administrator.pk,
+        )
+    ]
+
+
+@path("POST service-accounts/{pk}/keys/{key_id}/rotate")
+def _(stage: Stage) -> list[Told]:
+    account = machines.account(stage.cast)
+    old = machines.key(account, stage.cast).record
+    address = f"service-accounts/{account.pk}/keys/{old.pk}/rotate"
+    stage.calls(stage.cast.administrator, "post", address, {"grace_hours": 1})
+    before = moment(old.expires_at)
+    old.refresh_from_db()
+    return [
+        changed(old, rotated_at=[None, moment(old.rotated_at)], expires_at=[before, moment(old.expires_at)]),
+        created(ApiKey.objects.exclude(pk=old.pk).get(), name="Production"),
+    ]
+
+
+@path("DELETE service-accounts/{pk}/keys/{key_id}")
+def _(stage: Stage) -> list[Told]:
+    account = machines.account(stage.cast)
+    key = machines.key(account, stage.cast).record
+    stage.calls(stage.cast.administrator, "delete", f"service-accounts/{account.pk}/keys/{key.pk}")
+    key.refresh_from_db()
+    return [changed(key, revoked_at=[None, moment(key.revoked_at)])]
+
+
+@path("a machine with an API key")
+def _(stage: Stage) -> list[Told]:
+    account = machines.account(stage.cast, department="BusinessUnit")
+    machine = machines.caller(machines.key(account, stage.cast))
+    shipment = stage.shipment()
+    stage.begins("api", account, ip_address=ADDRESS, request_id=REQUEST)
+    machine.patch(f"/api/v1/shipments/{shipment.pk}", {"vessel": "Sea Star"}, **FROM_THERE)
+    return [changed(shipment, vessel=["", "Sea Star"])]

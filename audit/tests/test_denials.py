@@ -349,4 +349,11 @@ class TestDenials:
             "AccountLocked",
             "InvalidSecondFactorCode",
             "TokenRefused",
+            "SignInNotBegun",
+            "RefusedByProvider",
+            "IdentityNotProved",
+            "EmailNotVerified",
+            "BoundToAnotherIdentity",
+            "KeptOut",
+            "ApiKeyRefused",
         }

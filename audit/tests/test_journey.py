@@ -85,8 +85,8 @@ class TestWhatAPersonDid:
         before = stored()
 
         changes = {"full_name": "Another Name", "department": "Finance"}
-        accounts.amend_person(user_id=bu_clerk.pk, changes=changes, at=noon)
-        accounts.deactivate(user=bu_clerk, at=noon)
+        accounts.amend_person(user_id=bu_clerk.pk, changes=changes, by=None, at=noon)
+        accounts.deactivate(user=bu_clerk, by=None, at=noon)
         User.objects.filter(pk=bu_clerk.pk).update(full_name="–", email="nobody@example.com", phone="")
 
         assert stored()[: len(before)] == before

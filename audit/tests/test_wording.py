@@ -219,8 +219,7 @@ class TestTheWordsOfAnythingElse:
                 Responsibility.objects.create(
                     step_number=Decimal(number + 1), division=cast.tyres, ppr=cast.cc_clerk, apr=cast.cc_alternate
                 )
-            permission = Permission.objects.first()
-            cast.cc_clerk.user_permissions.add(permission)
+            cast.cc_clerk.groups.first().permissions.add(Permission.objects.first())
             return list(AuditEntry.objects.all())
 
         few = entries(2)

@@ -48,6 +48,7 @@ OURS = {config.label for config in apps.get_app_configs() if Path(config.path).p
 def _mail_becomes_files(settings, tmp_path):
     settings.EMAIL_BACKEND = "outbox.backends.MailFolder"
     settings.EMAIL_FILE_PATH = tmp_path / "mail"
+    settings.SMS_FILE_PATH = tmp_path / "sms"
     settings.ALERTS_PULL_FORWARD = False
 
 

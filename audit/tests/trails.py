@@ -73,4 +73,4 @@ def written() -> Iterator[list[AuditEntry]]:
 
 
 def role_of(user: User | None) -> str:
-    return rules.system_role_name(user.department, user.role) if user else ""
+    return rules.acting_role(user) if user else ""

@@ -15,7 +15,7 @@ def take_on(password: str) -> None:
     """Divisions; a clerk of the Business Unit; a PPR and an APR for each department, who are its fallback."""
     Division.objects.bulk_create(Division(code=f"D{n}", name=name) for n, name in enumerate(DIVISIONS))
     bu = Department.BUSINESS_UNIT
-    accounts.take_on(email=CLERK, full_name="Clerk", department=bu, role=Role.PPR, password=password)
+    accounts.take_on(email=CLERK, full_name="Clerk", department=bu, role=Role.PPR, password=password, by=None)
     pairs = {
         department.value: (_person(department, Role.PPR), _person(department, Role.APR))
         for department in WORKING_DEPARTMENTS
@@ -31,4 +31,6 @@ def clerk() -> User:
 
 def _person(department: Department, role: Role) -> User:
     email = f"{role}.{department.name}@benchmarks.example"
-    return accounts.take_on(email=email, full_name=f"{role} {department.label}", department=department, role=role)
+    return accounts.take_on(
+        email=email, full_name=f"{role} {department.label}", department=department, role=role, by=None
+    )

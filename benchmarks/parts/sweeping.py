@@ -35,7 +35,9 @@ def take_on_the_others() -> None:
     offices += [(Department.INTERNAL_AUDIT, Role.READ_ONLY), (Department.MANAGEMENT, Role.MANAGER)]
     for department, role in offices:
         email = f"head.{department.name}@benchmarks.example"
-        accounts.take_on(email=email, full_name=f"Head of {department.label}", department=department, role=role)
+        accounts.take_on(
+            email=email, full_name=f"Head of {department.label}", department=department, role=role, by=None
+        )
 
 
 def _morning(day: str) -> datetime:

@@ -51,6 +51,16 @@ class DeskAdmin(HistoryMixin, VerbsMixin):
     def prepare(self, rows: list[Any], request: HttpRequest) -> None:
         """Complete the rows of a list's page with what its columns need."""
 
+    # Who may what: Django takes changing for seeing, so that a denied right to see would mean little ------------------
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.has_perm(f"{self.opts.app_label}.view_{self.opts.model_name}"))
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_view_permission(request, obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_view_permission(request, obj) and super().has_delete_permission(request, obj)
+
     # Forms through the desk ------------------------------------------------------------------------------------------
     def save_model(self, request: HttpRequest, obj: models.Model, form: ModelForm, change: bool) -> None:
         saved = (self.amend if change else self.take_on)(request, form)

@@ -9,7 +9,7 @@ from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import PAGE_VAR
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.translation import gettext as _
@@ -32,6 +32,10 @@ class HistoryMixin(admin.ModelAdmin):
         """The trail of a record with all that belongs to it, where something does."""
         return None
 
+    def history_elsewhere(self, object_id: str) -> str:
+        """The page of a record's history that isn't shown here; empty: it is."""
+        return ""
+
     def log_addition(self, *args: Any) -> None:
         """The audit trail remembers; a second log beside it would only disagree."""
 
@@ -44,6 +48,8 @@ class HistoryMixin(admin.ModelAdmin):
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """The entries of a record, the newest first; `alone` leaves out what lies beneath it."""
+        if elsewhere := self.history_elsewhere(object_id):
+            return HttpResponseRedirect(elsewhere)
         record = self._seen(request, object_id)
         beneath = self.trail_beneath(request, record)
         is_alone = "alone" in request.GET
@@ -103,7 +109,7 @@ class HistoryMixin(admin.ModelAdmin):
         return {
             "told": row.first,
             "summary": row.summary,
-            "is_own": (entry.entity_type, entry.entity_id) == (record._meta.label_lower, str(record.pk)),
+            "is_own": (entry.entity_type, entry.entity_id) == (trail.label_of(type(record)), str(record.pk)),
             "snapshot": self._snapshot_url(entry),
             "several": [(one, self._snapshot_url(one.entry)) for one in row.several],
         }

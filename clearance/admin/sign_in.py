@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth import login, update_session_auth_hash
 from django.contrib.auth.forms import PasswordChangeForm, SetPasswordMixin
 from django.contrib.auth.views import LoginView, PasswordChangeView
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.template.response import TemplateResponse
 from django.urls import reverse, reverse_lazy
 from django.utils import timezone
@@ -22,23 +23,65 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.generic import FormView
 
+from accounts import selectors
 from accounts import services as accounts
-from accounts.models import SecondFactor, SignIn, User
+from accounts.choices import Purpose
+from accounts.errors import LinkRefused
+from accounts.models import BrowserSession, SecondFactor, SignIn, User
 from audit import services as audit
 from clearance import context
+from clearance.admin.display import browser
 from clearance.errors import DomainError
 
 BACKEND = "accounts.backends.Sessions"
+_NOTED_EVERY = timedelta(minutes=5)
 _PROVED, _CODE_WITHIN = "password_proved", timedelta(minutes=5)
 
 
-def _refuse(request: HttpRequest, refusal: DomainError) -> None:
+def refuse(request: HttpRequest, refusal: DomainError) -> None:
     attempted = f"{request.method} {request.path}"
     audit.record_denial(refusal, entity_type="page", entity_id=request.path, attempted=attempted)
 
 
+def ask_for_code(request: HttpRequest, user: User, goal: str) -> HttpResponse:
+    """Have somebody whose first factor is proved prove the second one within minutes."""
+    request.session.cycle_key()
+    until = timezone.now() + _CODE_WITHIN
+    request.session[_PROVED] = [user.pk, until.timestamp()]
+    return HttpResponseRedirect(f"{reverse('admin:login_code')}?{urlencode({'next': goal})}")
+
+
+def too_many(request: HttpRequest, told: str) -> HttpResponse:
+    """Tell a stranger that it is enough for now."""
+    given = {**admin.site.each_context(request), "title": gettext("Signing in did not work"), "told": told}
+    return render(request, "admin/too_many.html", given, status=429)
+
+
 def _where_and_when() -> dict[str, Any]:
     return {"at": timezone.now(), "ip_address": context.current().ip_address}
+
+
+def enter(request: HttpRequest, user: User) -> None:
+    """Open a session for somebody who has proved who they are."""
+    login(request, user, backend=BACKEND)
+    _note_opening(request)
+
+
+def _note_opening(request: HttpRequest) -> None:
+    at = timezone.now().isoformat()
+    request.session["opened"] = {
+        "at": at,
+        "seen_at": at,
+        "ip_address": context.current().ip_address,
+        "user_agent": request.headers.get("User-Agent", "")[:200],
+    }
+
+
+def note_use(request: HttpRequest) -> None:
+    """Note in a session every five minutes that it is used; others stay as they are, and aren't written."""
+    opened, at = request.session.get("opened"), timezone.now()
+    if opened and datetime.fromisoformat(opened["seen_at"]) <= at - _NOTED_EVERY:
+        request.session["opened"] = {**opened, "seen_at": at.isoformat()}
 
 
 # Signing in ----------------------------------------------------------------------------------------------------------
@@ -54,7 +97,7 @@ class SignInForm(AdminAuthenticationForm):
             try:
                 self.user_cache, self.needs_code = accounts.prove_password(**proof, **_where_and_when())
             except DomainError as refusal:
-                _refuse(self.request, refusal)
+                refuse(self.request, refusal)
                 raise ValidationError(str(refusal)) from refusal
         return given
 
@@ -66,12 +109,8 @@ class SignInPage(LoginView):
 
     def form_valid(self, form: SignInForm) -> HttpResponse:
         if form.needs_code:
-            self.request.session.cycle_key()
-            until = timezone.now() + _CODE_WITHIN
-            self.request.session[_PROVED] = [form.get_user().pk, until.timestamp()]
-            query = urlencode({"next": self.get_success_url()})
-            return HttpResponseRedirect(f"{reverse('admin:login_code')}?{query}")
-        login(self.request, form.get_user(), backend=BACKEND)
+            return ask_for_code(self.request, form.get_user(), self.get_success_url())
+        enter(self.request, form.get_user())
         return HttpResponseRedirect(self.get_success_url())
 
 
@@ -96,7 +135,7 @@ class CodeForm(forms.Form):
         try:
             self.user = accounts.prove_code(user_id=user_id, code=code, **_where_and_when())
         except DomainError as refusal:
-            _refuse(self.request, refusal)
+            refuse(self.request, refusal)
             raise ValidationError(str(refusal)) from refusal
         return code
 
@@ -116,7 +155,7 @@ class CodePage(SignInPage):
 
     def form_valid(self, form: CodeForm) -> HttpResponse:
         del self.request.session[_PROVED]
-        login(self.request, form.get_user(), backend=BACKEND)
+        enter(self.request, form.get_user())
         return HttpResponseRedirect(self.get_success_url())
 
 
@@ -155,6 +194,14 @@ class NewPasswordPage(FormView):
 
     template_name = "admin/new_password.html"
     form_class = NewPasswordForm
+    purpose = Purpose.RESET
+    desk = staticmethod(accounts.reset_password)
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Say at once that a link is no good, before somebody thinks of a password."""
+        token = request.GET.get("token", "")
+        refusal = None if selectors.is_good_link(token, purpose=self.purpose, at=timezone.now()) else LinkRefused()
+        return self.render_to_response(self.get_context_data(refusal=refusal))
 
     def get_initial(self) -> dict[str, Any]:
         return {"token": self.request.GET.get("token", "")}
@@ -162,7 +209,7 @@ class NewPasswordPage(FormView):
     def form_valid(self, form: NewPasswordForm) -> HttpResponse:
         given = {name: form.cleaned_data[name] for name in ("token", "password")}
         try:
-            accounts.reset_password(**given, at=timezone.now())
+            self.desk(**given, at=timezone.now())
         except DomainError as refusal:
             field = "password" if refusal.field == "password" else None
             form.add_error(field, str(refusal))
@@ -171,10 +218,20 @@ class NewPasswordPage(FormView):
         return HttpResponseRedirect(reverse("admin:login"))
 
 
+class InvitationPage(NewPasswordPage):
+    """The page behind the link of an invitation."""
+
+    template_name = "admin/invitation.html"
+    purpose = Purpose.INVITE
+    desk = staticmethod(accounts.accept_invitation)
+
+
 class OwnPasswordForm(PasswordChangeForm):
     """Fields only: whether the passwords are right is for the desk to say."""
 
     required_css_class = "required"
+    new_password1, new_password2 = SetPasswordMixin.create_password_fields(_("New password"), _("New password again"))
+    new_password2.help_text = ""
 
     def clean_old_password(self) -> str:
         return str(self.cleaned_data["old_password"])
@@ -186,6 +243,7 @@ class OwnPasswordForm(PasswordChangeForm):
 
 class OwnPasswordPage(PasswordChangeView):
     form_class = OwnPasswordForm
+    template_name = "admin/own_password.html"
     success_url = reverse_lazy("admin:password_change_done")
     _fields = {"current_password": "old_password", "password": "new_password1"}
 
@@ -194,10 +252,11 @@ class OwnPasswordPage(PasswordChangeView):
         try:
             accounts.change_password(user=self.request.user, **given, **_where_and_when())
         except DomainError as refusal:
-            _refuse(self.request, refusal)
+            refuse(self.request, refusal)
             form.add_error(self._fields.get(refusal.field), str(refusal))
             return self.form_invalid(form)
         update_session_auth_hash(self.request, self.request.user)
+        _note_opening(self.request)
         return HttpResponseRedirect(self.get_success_url())
 
 
@@ -211,7 +270,7 @@ def own_sign_in(request: HttpRequest, given: dict[str, Any]) -> HttpResponse:
         except KeyError:
             return HttpResponseRedirect(request.path)
         except DomainError as refusal:
-            _refuse(request, refusal)
+            refuse(request, refusal)
             messages.error(request, str(refusal))
         if codes is None:
             return HttpResponseRedirect(request.path)
@@ -226,9 +285,24 @@ def own_sign_in(request: HttpRequest, given: dict[str, Any]) -> HttpResponse:
             "enrolment": accounts.pending_second_factor(user),
             "factor": SecondFactor.objects.confirmed().filter(user=user).first(),
             "codes_left": accounts.backup_codes_left(user),
+            "browsers": _browsers(request),
             "sign_ins": SignIn.objects.live(at=at).filter(user=user),
         },
     )
+
+
+def _browsers(request: HttpRequest) -> list[BrowserSession]:
+    """Where one is signed in to the back office, this session first."""
+    found = list(BrowserSession.objects.of(request.user, at=timezone.now()))
+    for one in found:
+        one.is_here = one.session_key == request.session.session_key
+        one.told = browser(one.user_agent)
+    return sorted(found, key=lambda one: not one.is_here)
+
+
+def _end(request: HttpRequest) -> None:
+    accounts.end_browser_session(user=request.user, handle=request.POST.get("handle", ""), at=timezone.now())
+    messages.success(request, gettext("The session is ended."))
 
 
 def _set_up(request: HttpRequest) -> None:
@@ -265,6 +339,7 @@ _DEEDS: dict[str, Callable[[HttpRequest], list[str] | None]] = {
     "disable": _disable,
     "new_codes": _new_codes,
     "send_verification": _send_verification,
+    "end": _end,
     "sign_out_everywhere": _sign_out_everywhere,
 }
 

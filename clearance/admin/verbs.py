@@ -24,6 +24,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.models import User
+from audit import selectors as trail
 from audit import services as audit
 from clearance.clock import day_of
 from clearance.errors import DomainError, VersionConflict
@@ -111,6 +112,7 @@ class Verb:
     at_once: bool = False  # as an action, done without asking
     is_dangerous: bool = False
     shows_result: str = ""  # a template that shows the result below the form, instead of going back
+    ends_with_result: bool = False  # the result takes the form's place: to be done again by opening the page anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +233,7 @@ class VerbsMixin(admin.ModelAdmin):
     def record_denial(self, request: HttpRequest, refusal: DomainError, pk: object = "") -> None:
         """Leave an entry of a refusal in the trail, where it is a denial."""
         attempted = f"{request.method} {request.path}"
-        audit.record_denial(refusal, entity_type=self.opts.label_lower, entity_id=pk, attempted=attempted)
+        audit.record_denial(refusal, entity_type=trail.label_of(self.model), entity_id=pk, attempted=attempted)
 
     def name_in_message(self, target: Model) -> str:
         """How a record is named when several are spoken of."""

@@ -20,12 +20,37 @@ _TAG = re.compile(r'(?:W/)?"?([0-9]{1,18})"?')
 
 
 class StrictSerializer(serializers.Serializer):
-    """Input that says so when it brings a field nobody knows; what is read-only may come along and is ignored."""
+    """Input that says so when it brings a field nobody knows; what is read-only may come along and is ignored.
+
+    Nor does it take numbers for text, or a mapping for a list of choices, as DRF does.
+    """
 
     def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, Mapping) and (unknown := sorted(set(map(str, data)) - set(self.fields))):
-            raise serializers.ValidationError({name: [_("There is no such field.")] for name in unknown})
-        return super().to_internal_value(data)
+        if not isinstance(data, Mapping):
+            return super().to_internal_value(data)
+        wrong = {name: [_("There is no such field.")] for name in sorted(set(map(str, data)) - set(self.fields))}
+        if not wrong:
+            given = ((name, field, data[name]) for name, field in self.fields.items() if name in data)
+            wrong = {name: [told] for name, field, value in given if (told := _misread(field, value))}
+        try:
+            values = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            raise serializers.ValidationError({**error.detail, **wrong}) from error
+        if wrong:
+            raise serializers.ValidationError(wrong)
+        return values
+
+
+def _misread(field: serializers.Field, value: Any) -> str:
+    """Why a value that DRF would read as something else is none of the field's; empty: it would not."""
+    if field.read_only or value is None:
+        return ""
+    if isinstance(field, serializers.MultipleChoiceField):
+        message = field.error_messages["not_a_list"]
+        return "" if isinstance(value, list) else str(message).format(input_type=type(value).__name__)
+    if isinstance(field, serializers.CharField):
+        return "" if isinstance(value, str) else str(field.error_messages["invalid"])
+    return ""
 
 
 class StrictFilters(DjangoFilterBackend):

@@ -26,6 +26,7 @@ class IsoDateFilter(filters.DateFilter):
         super().__init__(*args, input_formats=["%Y-%m-%d"], **options)
 
 
+@extend_schema_field(OpenApiTypes.BOOL)
 class TrueOrFalseFilter(filters.TypedChoiceFilter):
     """`true` or `false`; the stock filter takes anything else for no filter."""
 

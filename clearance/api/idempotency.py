@@ -10,6 +10,7 @@ from typing import Any
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpResponse, QueryDict
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -19,8 +20,11 @@ from clearance.api.rendering import JSON
 HEADER = "Idempotency-Key"
 
 
-def repeatable(action: Callable[..., Response]) -> Callable[..., Response | HttpResponse]:
-    """Have an action of a viewset take an Idempotency-Key; its answers are JSON then, whatever is accepted."""
+def repeatable(action: Callable[..., Response], *, untold: str = "") -> Callable[..., Response | HttpResponse]:
+    """Have an action of a viewset take an Idempotency-Key; its answers are JSON then, whatever is accepted.
+
+    `untold` names what the first answer tells and no repeated one: it isn't kept.
+    """
 
     @wraps(action)
     def carried_out_once(view: Any, request: Request, *args: Any, **kwargs: Any) -> Response | HttpResponse:
@@ -33,7 +37,7 @@ def repeatable(action: Callable[..., Response]) -> Callable[..., Response | Http
             endpoint=f"{request.method} {request.path_info}",
             fingerprint=_fingerprint(request),
             at=timezone.now(),
-            carry_out=lambda: _rendered(action(view, request, *args, **kwargs)),
+            carry_out=lambda: _rendered(action(view, request, *args, **kwargs), untold),
         )
         return HttpResponse(answer.body, "application/json", answer.status, headers=answer.headers)
 
@@ -41,15 +45,19 @@ def repeatable(action: Callable[..., Response]) -> Callable[..., Response | Http
     return carried_out_once
 
 
-def _rendered(response: Response) -> accounts.Answer:
+def _rendered(response: Response, untold: str) -> accounts.Answer:
     headers = {name: value for name, value in response.items() if name != "Content-Type"}
-    return accounts.Answer(response.status_code, headers, JSON().render(response.data))
+    kept = JSON().render({**response.data, untold: None}) if untold else None
+    return accounts.Answer(response.status_code, headers, JSON().render(response.data), kept)
 
 
 def _fingerprint(request: Request) -> str:
-    """A hash of the body; of its parts where it has parts, since the line between them is another each time."""
+    """A hash of the body; of its parts where it has parts, since the line between them is another each time.
+
+    With our key: a body may hold a password, which whoever reads the table could otherwise guess.
+    """
     body = request.body if not (request.content_type or "").startswith("multipart/") else _parts(request.data)
-    return hashlib.sha256(body).hexdigest()
+    return salted_hmac("clearance.idempotency", body, algorithm="sha256").hexdigest()
 
 
 def _parts(data: QueryDict) -> bytes:

@@ -17,6 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 MOST_COUNTED = 10_000
+LAST_PAGE = 1_000_000
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _SIGNER = Signer(salt="clearance.cursor")
 
@@ -43,7 +44,7 @@ class Pages(BasePagination):
         self.previous_link = self.next_link = None
         if "cursor" in given or not self.has_pages:
             return self._by_cursor(queryset, given.get("cursor", ""))
-        return self._by_page(queryset, self._whole(given, "page", 1, most=1_000_000))
+        return self._by_page(queryset, self._whole(given, "page", 1, most=LAST_PAGE))
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response(
@@ -154,15 +155,17 @@ class Pages(BasePagination):
         return int(text)
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
-        def parameter(name: str, kind: str, description: str) -> dict[str, Any]:
-            schema = {"type": kind}
+        def parameter(name: str, kind: str, description: str, **limits: int) -> dict[str, Any]:
+            schema = {"type": kind, **limits}
             return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
 
-        by_page = [parameter("page", "integer", "Page, from 1.")] if self.has_pages else []
+        by_page = (
+            [parameter("page", "integer", "Page, from 1.", minimum=1, maximum=LAST_PAGE)] if self.has_pages else []
+        )
         instead = " instead" if self.has_pages else ""
         return [
             *by_page,
-            parameter("page_size", "integer", "Rows per page, at most 200."),
+            parameter("page_size", "integer", "Rows per page.", minimum=1, maximum=self.most_per_page),
             parameter("cursor", "string", f"Page by cursor{instead}: empty for the first page, then as `next` says."),
             {
                 **parameter("ordering", "string", "One field; `-` in front for descending."),

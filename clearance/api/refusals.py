@@ -18,6 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.errors import IdempotencyKeyReused
+from audit import selectors as trail
 from audit import services as audit
 from clearance import context, errors
 
@@ -30,6 +31,7 @@ STATUS_OF: tuple[tuple[type[errors.DomainError], int], ...] = (
     (errors.Forbidden, status.HTTP_403_FORBIDDEN),
     (errors.NotFound, status.HTTP_404_NOT_FOUND),
     (errors.Conflict, status.HTTP_409_CONFLICT),
+    (errors.Unavailable, status.HTTP_503_SERVICE_UNAVAILABLE),
 )
 CODE_OF = {
     400: "VALIDATION_ERROR",
@@ -54,11 +56,14 @@ class TooLarge(exceptions.APIException):
 
 
 class Unavailable(exceptions.APIException):
-    """The database is away, or was too busy for this request."""
+    """Something is away that this request needs; the database, unless it is said what."""
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     default_detail = gettext_lazy("The database can't answer now. Nothing was changed; try again in a moment.")
-    wait = 4
+
+    def __init__(self, detail: str | None = None, *, wait: int = 4) -> None:
+        super().__init__(detail)
+        self.wait = wait
 
 
 def envelope(code: str, message: str, details: list[dict[str, str]] | None = None) -> dict[str, Any]:
@@ -126,7 +131,7 @@ def _record_denial(refusal: errors.DomainError, given: Mapping[str, Any]) -> Non
     request, queryset = given["request"], getattr(given["view"], "queryset", None)
     audit.record_denial(
         refusal,
-        entity_type="page" if queryset is None else queryset.model._meta.label_lower,
+        entity_type="page" if queryset is None else trail.label_of(queryset.model),
         entity_id=request.path if queryset is None else given["kwargs"].get("pk", ""),
         attempted=f"{request.method} {request.path}",
     )

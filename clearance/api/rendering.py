@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from csp.constants import SELF, UNSAFE_INLINE
 from django.utils.functional import Promise
+from rest_framework.metadata import BaseMetadata
 from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer
 from rest_framework.request import Request
 
@@ -54,3 +55,10 @@ class BrowsableAPI(BrowsableAPIRenderer):
 
     def get_filter_form(self, data: Any, view: Any, request: Request) -> None:
         return None
+
+
+class Metadata(BaseMetadata):
+    """What OPTIONS answers: what the address is for. The OpenAPI document says the rest."""
+
+    def determine_metadata(self, request: Request, view: Any) -> dict[str, Any]:
+        return {"name": view.get_view_name(), "description": view.get_view_description()}

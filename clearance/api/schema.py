@@ -8,7 +8,6 @@ from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import build_bearer_security_scheme_object, force_instance
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 
 CONVENTIONS = """
@@ -18,7 +17,13 @@ ISO 8601, days are days in Muscat. A trailing slash is optional everywhere.
 **Signing in.** `POST /auth/login` answers an access token (30 minutes) for `Authorization: Bearer …`, and a refresh
 token that `POST /auth/refresh` trades, once, for a new pair. A trade of the same token again ends the sign-in. Who has
 a second factor sends its code as `totp_code` (without: 401 `TOTP_REQUIRED`). Five failures lock an account for a while:
-401 `ACCOUNT_LOCKED`, with `Retry-After`.
+401 `ACCOUNT_LOCKED`, with `Retry-After`. Where an OpenID provider is configured, its access tokens (RS256) for this
+API do as well, for people who have signed in to the back office through it; 503 while their key can't be looked up.
+
+**API keys.** A machine acts as a service account, with `Authorization: Api-Key clr_…`. An administrator issues the key,
+which is shown once; it ends on its day, within a year, and may do what its scopes name and the account's role allows,
+as from the next request. A refused key answers 401 `TOKEN_NOT_VALID` and never says why. Rotate it before it expires:
+the old one goes on for as long as you say. What concerns a person's own sign-in answers 403 `PEOPLE_ONLY`.
 
 **Lists** answer `results`, `next`, `previous`, `count` and `count_is_exact`: the count stops at 10,000. Page by `page`
 and `page_size` (at most 200), or by `cursor=`, which stays as fast at any depth and neither repeats nor loses a row
@@ -46,7 +51,7 @@ how many are left, `RateLimit-Reset` after how many seconds the next minute begi
 
 IF_MATCH = OpenApiParameter(
     "If-Match",
-    OpenApiTypes.STR,
+    {"type": "string", "pattern": r'^(\*|(W/)?"?[0-9]{1,18}"?)$'},
     OpenApiParameter.HEADER,
     description="The ETag of the last answer. Stale: 412, and nothing changes.",
 )
@@ -91,6 +96,15 @@ class BearerScheme(OpenApiAuthenticationExtension):
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
         return build_bearer_security_scheme_object("Authorization", "Bearer", "JWT")
+
+
+class KeyScheme(OpenApiAuthenticationExtension):
+    target_class = "clearance.api.authentication.KeyAuthentication"
+    name = "apiKey"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        told = "The key of a service account: `Api-Key clr_…`."
+        return {"type": "apiKey", "in": "header", "name": "Authorization", "description": told}
 
 
 class SessionScheme(OpenApiAuthenticationExtension):

@@ -134,6 +134,13 @@ class TestTheAnswers:
         imported = clerk.post("/api/v1/shipments/import", {"rows": [{"shipment_number": "A-1", "eta": "never"}]})
         require_kept(imported, "post", "/shipments/import")
 
+    def test_of_who_i_am_are_as_promised_to_who_has_no_department_yet(self, bu_clerk, administrator):
+        bu_clerk.department, bu_clerk.role = "", "ReadOnly"
+        bu_clerk.save()
+
+        for person in (bu_clerk, administrator):
+            require_kept(signed_in(person).get("/api/v1/users/me"), "get", "/users/me")
+
     def test_of_signing_in_are_as_promised(self, cc_clerk):
         client = APIClient()
 

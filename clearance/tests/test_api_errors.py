@@ -70,6 +70,11 @@ class TestARefusal:
         else:
             assert error_of(answer, 404)["code"] == "NOT_FOUND"
 
+    def test_of_an_address_with_line_breaks_is_a_404_too(self, db):
+        answer = APIClient().get("/api/v1/alerts/%0A%0D1%0A/acknowledge")
+
+        assert error_of(answer, 404)["code"] == "NOT_FOUND"
+
     @pytest.mark.parametrize("pk", ["0", "999999999999999999", "9" * 30, "abc", "1.5", "-1"])
     @pytest.mark.parametrize("place", ["shipments/{}", "shipments/{}/workflow", "workflow-steps/{}"])
     def test_of_an_unknown_id_is_a_404(self, clerk, place, pk):
@@ -216,8 +221,33 @@ class TestABody:
         assert fields_of(registered) == fields_of(moved) == {"eta"}
         assert clerk.get(SHIPMENTS).status_code == 200
 
+    @pytest.mark.parametrize(
+        ("place", "body", "field"),
+        [
+            ("preferences", {"sms": {}}, "sms"),
+            ("shipments", recipes.values() | {"vessel": 7}, "vessel"),
+            ("shipments", recipes.values() | {"principal": True}, "principal"),
+        ],
+    )
+    def test_with_a_number_for_text_or_a_mapping_for_choices_is_refused(self, clerk, place, body, field):
+        send = clerk.patch if place == "preferences" else clerk.post
+
+        assert fields_of(send(f"/api/v1/{place}", body)) == {field}
+
+    def test_is_told_all_that_is_wrong_with_it_at_once(self, clerk, mine):
+        assert fields_of(clerk.patch(mine, {"vessel": 7, "invoice_amount_omr": "much"})) == {
+            "vessel", "invoice_amount_omr",
+        }  # fmt: skip
+
 
 class TestARequest:
+    @pytest.mark.parametrize("place", ["shipments", "auth/sessions", "auth/2fa/setup", "metrics/on-time-rate"])
+    def test_for_the_options_learns_what_the_address_is_for(self, clerk, place):
+        answer = clerk.options(f"/api/v1/{place}")
+
+        assert answer.status_code == 200
+        assert answer.json().keys() == {"name", "description"}
+
     def test_gets_an_id_that_the_answer_tells(self, clerk, mine):
         first, second = clerk.get(mine), clerk.get(mine)
 

@@ -15,7 +15,7 @@ from audit import services as audit
 from clearance.clock import day_of
 from clearance.tests import pages, recipes
 from metrics.selectors import boards
-from outbox.models import MailServer
+from outbox.models import Carrier
 from shipments.models import Shipment
 
 pytestmark = pytest.mark.django_db
@@ -326,7 +326,7 @@ class TestInternalAudits:
         assert trail.told.endswith("Nothing was ever sealed.")
 
     def test_tells_that_the_mail_server_is_down(self, auditor):
-        MailServer.objects.create(pk=1, down_since=late.now(), next_probe_at=late.now(), last_failure="refused")
+        Carrier.objects.create(channel="mail", down_since=late.now(), next_probe_at=late.now(), last_failure="refused")
 
         (mail,) = (state for state in board(auditor)["states"] if state.name == "Mail")
 

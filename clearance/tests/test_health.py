@@ -109,7 +109,7 @@ class TestWithBothServersUp:
 
         whole = client.get("/api/v1/health").json()
 
-        assert whole.keys() == {"status", "version", "uptime_seconds", "database", "redis", "sweep"}
+        assert whole.keys() == {"status", "version", "uptime_seconds", "database", "redis", "sweep", "mail", "sms"}
         assert (whole["status"], whole["database"], whole["redis"]) == ("ok", True, True)
         assert whole["uptime_seconds"] >= 0
 

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import hashlib
+import http.client
+import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 from functools import partial
 
@@ -13,10 +18,11 @@ from accounts.errors import IdempotencyInFlight
 from accounts.models import KeptAnswer
 from audit.models import AuditEntry
 from clearance.clock import day_of
-from clearance.tests import pages, races, recipes
+from clearance.tests import pages, races, recipes, workers
 from clearance.tests.callers import error_of, fields_of, signed_in
 from clearance.tests.test_api_document import operations
 from clearance.tests.traces import everything
+from clearance.tests.webs import web
 from shipments.models import Shipment
 from shipments.tests.test_api_import import row, workbook
 
@@ -220,6 +226,15 @@ class TestARefusal:
         assert AuditEntry.objects.filter(user_id=finance_clerk.pk, action="denied").count() == 1
         assert KeptAnswer.objects.count() == 0
 
+    def test_keeps_no_hash_that_a_password_could_be_guessed_by(self, administrator):
+        client = signed_in(administrator)
+        body = b'{"email":"a@example.com","full_name":"A New","role":"Admin","password":"Tall-ship-99"}'
+
+        answer = client.generic("POST", "/api/v1/users", body, "application/json", HTTP_IDEMPOTENCY_KEY=KEY)
+
+        assert answer.status_code == 201
+        assert KeptAnswer.objects.get().fingerprint != hashlib.sha256(body).hexdigest()
+
     def test_of_a_body_that_cannot_be_read_is_a_refusal_like_any_other(self, clerk):
         for body, kind in (
             (b"{", "application/json"),
@@ -306,6 +321,27 @@ class TestTheSameRequestTwentyTimesAtOnce:
         assert {answer.status_code for answer in answers} == {200}
         assert len({answer.content for answer in answers}) == 1
         assert Shipment.objects.get().eta_edit_count == 1
+
+
+@pytest.mark.django_db(transaction=True)
+class TestTwoWebProcesses:
+    def test_register_one_shipment_of_twenty_requests_at_once(self, bu_clerk, soon):
+        token = signed_in(bu_clerk)._credentials["HTTP_AUTHORIZATION"]
+        body = json.dumps(recipes.values(eta=soon), default=str)
+        given = {"Authorization": token, "Content-Type": "application/json", "Idempotency-Key": KEY}
+
+        def send(port: int) -> tuple[int, bytes]:
+            with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+                connection.request("POST", SHIPMENTS, body, given)
+                answer = connection.getresponse()
+                return answer.status, answer.read()
+
+        with workers.redis() as redis, web(redis.url) as one, web(redis.url) as other, ThreadPoolExecutor(20) as burst:
+            answers = list(burst.map(send, [one, other] * 10))
+
+        assert {status for status, _ in answers} == {201}
+        assert len({content for _, content in answers}) == 1
+        assert Shipment.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)

@@ -8,16 +8,21 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+import pyotp
 import pytest
+from django.core import mail
 from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from accounts.tests import machines
 from clearance import context, logs
 from clearance.celery import app
-from clearance.tests import pages, recipes
+from clearance.tests import listening, pages, recipes
 from clearance.tests.callers import signed_in
 from clearance.tests.cast import PASSWORD
+from outbox import services as outbox
+from outbox.selectors import COMPOSE
 
 SHIPMENTS = "/api/v1/shipments"
 log = logging.getLogger("clearance.tests")
@@ -160,6 +165,12 @@ SECRET_ONES = [
     "GET /admin/reset/MQ/hunter2hunter2/",
     "api_key=hunter2hunter2",
     "X-Api-Key: hunter2hunter2",
+    "Authorization: Api-Key clr_k3v9x0qa_hunter2hunter2",
+    "Authorization: Api-Key hunter2hunter2",
+    "sent api-key hunter2hunter2",
+    "{'HTTP_AUTHORIZATION': 'Api-Key clr_k3v9x0qa_hunter2hunter2'}",
+    "found clr_k3v9x0qa_hunter2hunter2 in a file",
+    "GET /api/v1/shipments/clr_k3v9x0qa_hunter2hunter2",
     "argon2$argon2id$v=19$m=102400,t=2,p=8$hunter2hunter2",
     "-----BEGIN PRIVATE KEY-----\nhunter2hunter2\n-----END PRIVATE KEY-----",
 ]
@@ -174,6 +185,11 @@ class TestASecret:
         assert not re.search(r"amal", output.text)
         assert logs.HIDDEN in output.last["message"]
 
+    def test_of_a_phone_number_leaves_its_end(self, output):
+        log.info("text to +96891234567 refused, 2026-11-20T08:00:00+04:00")
+
+        assert output.last["message"] == "text to …567 refused, 2026-11-20T08:00:00+04:00"
+
     def test_is_hidden_by_the_name_of_what_holds_it(self):
         line = {"event": "x", "refresh_token": "abc", "given": {"Password": "abc", "nested": [{"api_key": "abc"}]}}
 
@@ -181,10 +197,13 @@ class TestASecret:
 
     def test_of_the_settings_is_hidden_as_such(self, output, settings):
         settings.EMAIL_HOST_PASSWORD = "tall-ship-sails-9"
+        settings.OIDC_CLIENT_SECRET = "calm-harbour-waits-4"
+        settings.SECRET_KEY_FALLBACKS = ["the-key-before"]
+        kept = (settings.SECRET_KEY, "the-key-before", "tall-ship-sails-9", "calm-harbour-waits-4")
 
-        log.info("they say %s and %s", settings.SECRET_KEY, "tall-ship-sails-9")
+        log.info("they say %s, %s, %s and %s", *kept)
 
-        assert output.last["message"] == f"they say {logs.HIDDEN} and {logs.HIDDEN}"
+        assert output.last["message"] == f"they say {logs.HIDDEN}, {logs.HIDDEN}, {logs.HIDDEN} and {logs.HIDDEN}"
 
     def test_is_hidden_in_a_trace(self, output):
         try:
@@ -220,8 +239,16 @@ class TestASecret:
 
 class TestAThousandLinesOfARun:
     def test_hold_no_address_token_password_or_key(self, output, cast, shipment, settings, client):
+        key = machines.key(machines.account(cast), cast).key
+        machine, mistyped = machines.caller(key), machines.caller(f"{key[:-1]}_")
         everybody = [person for person in (getattr(cast, name) for name in cast.__slots__) if isinstance(person, User)]
-        said = {person.email for person in everybody} | {PASSWORD, settings.SECRET_KEY, "wrong-horse"}
+        said = {person.email for person in everybody} | {
+            PASSWORD,
+            settings.SECRET_KEY,
+            "wrong-horse",
+            key[13:],
+            key[13:-1],
+        }
         eta = str(timezone.localdate() + timedelta(days=3))
         number = 0
 
@@ -236,13 +263,54 @@ class TestAThousandLinesOfARun:
             stranger.get(f"/api/v1/{person.email}")
             client.get(f"/admin/reset/MQ/{entered.json()['refresh_token']}/")
             stranger.post("/api/v1/auth/refresh", {"refresh_token": entered.json()["refresh_token"]})
+            for program in (machine, mistyped, stranger):
+                program.get(f"{SHIPMENTS}?key={key}")
+                program.get(f"/api/v1/{key}")
+            enrolment = caller.post("/api/v1/auth/2fa/setup").json()
+            code = pyotp.TOTP(enrolment["secret"]).now()
+            codes = caller.post("/api/v1/auth/2fa/enable", {"totp_code": code}).json()["backup_codes"]
+            caller.post("/api/v1/auth/2fa/disable", {"password": PASSWORD})
+            stranger.post("/api/v1/auth/password/reset-request", {"email": person.email})
+            said |= {enrolment["secret"], *codes}
             for _ in range(8):
                 caller.get(f"{SHIPMENTS}/{shipment.pk}")
                 caller.patch(f"{SHIPMENTS}/{shipment.pk}/eta", {"eta": eta})
                 caller.post(SHIPMENTS, recipes.values(eta="no date"))
             desk.get("/admin/accounts/user/")
             logging.getLogger("a.library").error("can't take %r", {"email": person.email, "password": PASSWORD})
+            logging.getLogger("a.library").error("can't take %s", machine._credentials)
+
+        outbox.deliver_due(at=timezone.now(), compose=COMPOSE, lease=timedelta(minutes=2))
+        said |= {letter.body.strip().splitlines()[0] for letter in mail.outbox}
+        said |= {token for letter in mail.outbox for token in re.findall(r"token=(\S+)", letter.body)}
 
         assert number > 5
+        assert len(mail.outbox) > 5
         assert sorted(secret for secret in said if secret in output.text) == []
         assert not re.search(r"[\w.+-]+@[\w-]+\.[a-z]+", output.text)
+
+
+class TestListeningToEveryTest:
+    """`conftest.py` looks at what each test of the run has logged: so it must know a secret when it sees one."""
+
+    @pytest.mark.parametrize(
+        "secret",
+        [
+            "amal@example.com",
+            "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
+            "$argon2id$v=19$m=102400,t=2,p=8$c2FsdA$aGFzaA",
+            "abcd-efgh-2345-mnpq",
+            "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
+            f"{'0f' * 16}:{'x' * 43}",
+            PASSWORD,
+            "<html dir=ltr>",
+        ],
+    )
+    def test_finds_a_secret_that_got_through(self, secret):
+        assert listening.secrets_in(f'{{"message": "it was {secret}"}}') != set()
+
+    def test_finds_none_in_ordinary_lines(self, log, bu_clerk):
+        signed_in(bu_clerk).get(SHIPMENTS)
+
+        assert "clearance.access" in log.getvalue()
+        assert listening.secrets_in(log.getvalue()) == set()

@@ -2,26 +2,24 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import socket
 import statistics
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import pytest
+from django.urls import reverse
 from rest_framework.test import APIClient
 
+from accounts.tests import machines
 from clearance import limits
-from clearance.embedded import ROOT
 from clearance.tests import pages, workers
 from clearance.tests.callers import error_of, signed_in
 from clearance.tests.cast import PASSWORD
-from clearance.tests.processes import eventually
+from clearance.tests.webs import web
 
 ME, LOGIN, REFRESH = "/api/v1/users/me", "/api/v1/auth/login", "/api/v1/auth/refresh"
 
@@ -115,6 +113,35 @@ class TestThePersonsLimit:
             clerk.get(ME)
 
 
+class TestAMachinesLimit:
+    def test_counts_all_keys_of_an_account_together(self, limit, cast):
+        limit(2)
+        account = machines.account(cast)
+        one, other = (machines.caller(machines.key(account, cast)) for _ in range(2))
+
+        answers = [client.get(ME) for client in (one, other, one)]
+
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
+        assert signed_in(cast.cc_clerk).get(ME).status_code == 200
+
+    def test_is_a_strangers_until_the_key_is_proved(self, limit, cast):
+        limit(2)
+        issued = machines.key(machines.account(cast), cast)
+        guesser = machines.caller(f"{issued.key[:-1]}{'a' if issued.key[-1] != 'a' else 'b'}")
+
+        answers = [guesser.get(ME), guesser.get(ME), guesser.get(ME), machines.caller(issued).get(ME)]
+
+        assert [answer.status_code for answer in answers] == [401, 401, 429, 200]
+
+    def test_looks_the_key_up_once(self, limit, cast, django_assert_num_queries):
+        limit(100)
+        machine = machines.caller(machines.key(machines.account(cast), cast))
+        machine.get(ME)
+
+        with django_assert_num_queries(2):  # the key with its account and rights, the divisions
+            machine.get(ME)
+
+
 class TestAStrangersLimit:
     def test_holds_for_guesses_of_passwords_and_tokens_together(self, limit, bu_clerk):
         limit(4)
@@ -147,6 +174,33 @@ class TestAStrangersLimit:
         answers = [APIClient().get(ME, HTTP_X_FORWARDED_FOR=f"192.0.2.{number}") for number in (1, 2)]
 
         assert [answer.status_code for answer in answers] == [401, 429]
+
+    @pytest.mark.parametrize(
+        "deed",
+        [
+            lambda browser: browser.post(reverse("admin:login"), {"username": "a@example.com", "password": "wrong"}),
+            lambda browser: browser.post(reverse("admin_password_reset"), {"email": "a@example.com"}),
+            lambda browser: browser.post(reverse("admin:invitation"), {"token": "x"}),
+            lambda browser: browser.get(reverse("admin:provider")),
+            lambda browser: browser.get(reverse("admin:provider_callback")),
+        ],
+        ids=["guessing", "forgetting", "inviting oneself", "going to the provider", "coming back"],
+    )
+    def test_holds_at_the_back_office_for_what_costs_or_leaves_something(self, limit, client, db, deed):
+        limit(2)
+
+        answers = [deed(client) for _ in range(3)]
+
+        assert [answer.status_code == 429 for answer in answers] == [False, False, True]
+        assert "The limit is 2 requests a minute." in pages.words(answers[-1].content.decode())
+        assert int(answers[-1]["Retry-After"]) > 0
+        assert client.get(reverse("admin:login")).status_code == 200
+
+    def test_at_the_back_office_is_apart_from_that_at_the_api(self, limit, client, db):
+        limit(1)
+        client.get(ME)
+
+        assert client.post(reverse("admin_password_reset"), {"email": "a@example.com"}).status_code == 200
 
     def test_is_no_concern_of_who_is_signed_in_at_the_same_address(self, limit, bu_clerk):
         limit(1)
@@ -211,42 +265,18 @@ class TestWithoutRedis:
         assert left(clerk.get(ME)) == (5, 4)
 
 
-@contextmanager
-def web(redis_url: str) -> Iterator[int]:
-    """A web process like production's, on the tests' database; the port that it serves."""
-    with closing(socket.socket()) as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(50)
-        options = ("--worker-class=gthread", "--threads=4", "--graceful-timeout=1", "--no-control-socket")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "clearance.wsgi", f"--bind=fd://{listener.fileno()}", *options],
-            cwd=ROOT,
-            env={
-                "PATH": os.defpath,
-                "DATABASE_URL": workers.database_url(),
-                "REDIS_URL": redis_url,
-                "RATE_LIMIT_PER_MINUTE": "100",
-                "DEBUG": "1",
-                "LOG_LEVEL": "ERROR",
-            },
-            pass_fds=[listener.fileno()],
-            start_new_session=True,
-        )
-        port = listener.getsockname()[1]
-        try:
-            assert eventually(lambda: status(port, "/api/v1/health/live") == 200)
-            yield port
-        finally:
-            process.terminate()
-            process.wait(20)
-
-
 def status(port: int, path: str, **headers: str) -> int:
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
         connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
         json.loads(answer.read())
         return answer.status
+
+
+def headers(port: int, path: str, **given: str) -> http.client.HTTPMessage:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+        connection.request("GET", path, headers=given)
+        return connection.getresponse().headers
 
 
 @pytest.mark.django_db(transaction=True)
@@ -258,3 +288,13 @@ class TestTwoWebProcesses:
             found = Counter(burst.map(lambda port: status(port, ME, Authorization=token), [one, other] * 150))
 
         assert found == {200: 100, 429: 200}
+
+    def test_tell_the_same_count_in_their_headers(self, bu_clerk):
+        token = signed_in(bu_clerk)._credentials["HTTP_AUTHORIZATION"]
+
+        with workers.redis() as redis, web(redis.url) as one, web(redis.url) as other:
+            told = [headers(port, ME, Authorization=token) for port in (one, other, one, other)]
+
+        assert [found["RateLimit-Remaining"] for found in told] == ["99", "98", "97", "96"]
+        assert {found["RateLimit-Limit"] for found in told} == {"100"}
+        assert all(0 < int(found["RateLimit-Reset"]) <= 60 for found in told)

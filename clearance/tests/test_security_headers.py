@@ -21,8 +21,8 @@ class TestEveryAnswer:
 
         assert policy["default-src"] == "'self'"
         assert "script-src" not in policy
-        assert policy["object-src"] == policy["frame-ancestors"] == "'none'"
-        assert policy["base-uri"] == policy["form-action"] == "'self'"
+        assert policy["object-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+        assert policy["form-action"] == "'self'"
         assert answer["X-Frame-Options"] == "DENY"
 
     def test_tells_other_sites_nothing_and_asks_for_no_device(self, answer):
@@ -31,6 +31,15 @@ class TestEveryAnswer:
         assert answer["X-Content-Type-Options"] == "nosniff"
         assert "camera=()" in answer["Permissions-Policy"]
         assert "microphone=()" in answer["Permissions-Policy"]
+
+    @pytest.mark.parametrize("url", [SHIPMENTS, "/api/v1/nowhere", "/admin/", "/admin/sign_in/"])
+    def test_of_ours_is_kept_by_no_cache(self, bu_clerk, url):
+        assert "no-store" in pages.signed_in(bu_clerk).get(url)["Cache-Control"]
+
+    def test_to_who_signs_out_has_the_browser_forget(self, bu_clerk):
+        answer = pages.signed_in(bu_clerk).post("/admin/logout/")
+
+        assert answer["Clear-Site-Data"] == '"cache", "storage"'
 
 
 class TestAScriptInAPage:

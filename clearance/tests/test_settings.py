@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -70,12 +71,58 @@ class TestProduction:
         assert done.returncode != 0
         assert "ALLOWED_HOSTS" in done.stderr
 
+    @pytest.mark.parametrize(
+        ("given", "name"),
+        [
+            ({"AUTH0_ALGORITHMS": "RS256,HS256"}, "AUTH0_ALGORITHMS"),
+            ({"AUTH0_ALGORITHMS": "none"}, "AUTH0_ALGORITHMS"),
+            ({"OIDC_ISSUER": "http://sign-in.example.com"}, "OIDC_ISSUER"),
+            ({"OIDC_ISSUER": "http://127.0.0.1.example.com"}, "OIDC_ISSUER"),
+            ({"OIDC_CLIENT_ID": "same", "OIDC_AUDIENCE": "same"}, "OIDC_AUDIENCE"),
+        ],
+        ids=str,
+    )
+    def test_refuses_a_provider_that_can_not_be_trusted(self, given, name):
+        done = run("check", **PRODUCTION | given)
+
+        assert done.returncode != 0
+        assert f"ImproperlyConfigured: {name}" in done.stderr
+
+    def test_starts_without_asking_the_provider(self):
+        auth0 = {"AUTH0_DOMAIN": "127.0.0.1:1", "AUTH0_AUDIENCE": "api", "AUTH0_ALGORITHMS": "RS256"}
+        show = "from django.conf import settings as s; print(s.OIDC_ISSUER, s.OIDC_AUDIENCE)"
+
+        done = run("shell", "--no-imports", "-v0", "-c", show, **PRODUCTION | auth0)
+
+        assert done.stdout.split() == ["https://127.0.0.1:1/", "api"], done.stderr
+
     def test_is_what_a_database_of_its_own_means(self):
         # So that a forgotten DEBUG makes an installation stricter, never laxer.
         undecided = {name: value for name, value in PRODUCTION.items() if name != "DEBUG"}
 
         assert run("check", **undecided | {"SECRET_KEY": ""}).returncode != 0
         assert run("check", "--deploy", "--fail-level", "INFO", **undecided).returncode == 0
+
+    def test_passes_it_with_every_value_of_the_example(self):
+        lines = re.findall(r"^#([A-Z][A-Z0-9_]+)=(.+)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
+        example = {name: value for name, value in lines if name not in {"VAR_DIR", "PORT"}}
+
+        done = run("check", "--deploy", "--fail-level", "INFO", **example | PRODUCTION)
+
+        assert len(example) > 20
+        assert done.returncode == 0, done.stderr
+        assert "no issues" in done.stdout
+
+    def test_keeps_its_cookies_to_its_host_and_to_https(self):
+        done = run(
+            "shell", "--no-imports", "-v0", "-c",
+            "from django.conf import settings as s;"
+            "print(s.SESSION_COOKIE_NAME, s.CSRF_COOKIE_NAME, s.SESSION_COOKIE_SECURE, s.CSRF_COOKIE_SECURE,"
+            " s.SESSION_COOKIE_PATH, s.CSRF_COOKIE_PATH, s.SESSION_COOKIE_DOMAIN, s.CSRF_COOKIE_DOMAIN)",
+            **PRODUCTION,
+        )  # fmt: skip
+
+        assert done.stdout.split() == ["__Host-session", "__Host-csrf", "True", "True", "/", "/", "None", "None"]
 
     def test_takes_its_figures_from_the_environment(self):
         done = run(
@@ -93,3 +140,29 @@ class TestProduction:
         )  # fmt: skip
 
         assert done.stdout.split() == ["5", "1048576", "40.500", "mail.example.com", "office/"], done.stderr
+
+
+class TestMessages:
+    @pytest.mark.parametrize("chosen", [{"MAIL_PROVIDER": "ses"}, {"SMS_PROVIDER": "sns"}])
+    def test_by_amazon_need_a_region(self, chosen):
+        without, given = (
+            run("check", **PRODUCTION | chosen),
+            run("check", **PRODUCTION, **chosen, AWS_REGION="me-south-1"),
+        )
+
+        assert without.returncode != 0
+        assert "AWS_REGION" in without.stderr
+        assert given.returncode == 0, given.stderr
+
+    @pytest.mark.parametrize("chosen", [{"MAIL_PROVIDER": "pigeon"}, {"SMS_PROVIDER": "pigeon"}])
+    def test_go_by_carriers_that_exist(self, chosen):
+        done = run("check", **PRODUCTION | chosen)
+
+        assert done.returncode != 0
+        assert next(iter(chosen)) in done.stderr
+
+    def test_become_no_files_in_production(self):
+        done = run("check", **PRODUCTION, SMS_PROVIDER="console")
+
+        assert done.returncode != 0
+        assert "SMS_PROVIDER" in done.stderr

@@ -7,13 +7,16 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 from django.db import models
 
 from accounts.models import (
     Absence,
+    ApiKey,
     BackupCode,
     Division,
     OldPassword,
+    Override,
     RequiredSecondFactor,
     SecondFactor,
     SignIn,
@@ -22,7 +25,7 @@ from accounts.models import (
 )
 from alerts.models import Alert, EscalationRule, Holiday
 from clearance.errors import DomainError
-from outbox.models import Message, MutedMail
+from outbox.models import Message, MutedMail, SmsTemplate, WantedText
 from shipments.models import Shipment
 from workflow.models import DepartmentFallback, Responsibility, TemplateStep, WorkflowStep, WorkflowTemplate
 
@@ -31,6 +34,9 @@ _KEPT = (
     User,
     User.groups.through,
     User.divisions.through,
+    Override,
+    Group,
+    Group.permissions.through,
     Absence,
     SignIn,
     OldPassword,
@@ -38,6 +44,7 @@ _KEPT = (
     SecondFactor,
     BackupCode,
     RequiredSecondFactor,
+    ApiKey,
     Shipment,
     WorkflowStep,
     WorkflowTemplate,
@@ -49,6 +56,8 @@ _KEPT = (
     Alert,
     Message,
     MutedMail,
+    WantedText,
+    SmsTemplate,
 )
 
 

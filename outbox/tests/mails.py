@@ -9,13 +9,13 @@ from typing import Any
 from accounts.models import User
 from clearance.tests.recipes import NOON
 from outbox import services as outbox
-from outbox.choices import MessageKind
-from outbox.models import MailServer, Message
+from outbox.choices import Channel, MessageKind
+from outbox.models import Carrier, Message
 from outbox.rules import Compose, Content
 from outbox.services import DeliveryReport
 
 LEASE = timedelta(seconds=120)
-SOON = timedelta(seconds=1)  # what a look at the outbox takes is added to the moment it is given
+SOON = timedelta(seconds=20)  # what a look at the outbox takes is added to the moment it is given
 
 
 def say(message: Message, at: datetime) -> Content:
@@ -41,6 +41,6 @@ def now(message: Message) -> Message:
     return Message.objects.get(pk=message.pk)
 
 
-def breaker() -> MailServer | None:
-    """The mail server as it was last found; None if it never failed."""
-    return MailServer.objects.filter(pk=1).first()
+def breaker(channel: Channel = Channel.MAIL) -> Carrier | None:
+    """The mail server, or another carrier, as it was last found; None if it never failed."""
+    return Carrier.objects.filter(channel=channel).first()

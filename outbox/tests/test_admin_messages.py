@@ -12,7 +12,7 @@ from alerts import selectors
 from alerts.models import Alert
 from alerts.tests import late
 from outbox.choices import Delivery
-from outbox.models import MailServer, Message
+from outbox.models import Carrier, Message
 from outbox.tests import mails
 from workflow import services as workflow
 from workflow.models import WorkflowStep
@@ -76,7 +76,9 @@ class TestTheMessages:
             assert len(desk.get(MESSAGES).context["cl"].result_list) > 10
 
     def test_say_when_the_mail_server_is_down(self, desk, shipment):
-        MailServer.objects.create(pk=1, down_since=late.now(), next_probe_at=late.now(), last_failure="Timed out")
+        Carrier.objects.create(
+            channel="mail", down_since=late.now(), next_probe_at=late.now(), last_failure="Timed out"
+        )
 
         assert "The mail server has not worked since" in told(desk.get(MESSAGES))
 

@@ -265,7 +265,7 @@ class TestAMessageThatCannotBeComposed:
         assert now(sound).delivery == Delivery.SENT
         assert now(broken).delivery == Delivery.DEAD
         assert "no such template" in now(broken).last_refusal
-        assert "mail cannot be composed" in caplog.text
+        assert "message cannot be composed" in caplog.text
         assert breaker() is None
 
     def test_never_reaches_the_server_with_an_address_that_is_none(self, post_office, cc_clerk):

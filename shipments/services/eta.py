@@ -29,6 +29,7 @@ def change_eta(
 
     :raises NotFound: there is no such shipment, or it belongs to another division.
     :raises EtaEditForbidden: `by` doesn't belong to the Business Unit.
+    :raises Forbidden: `by` belongs to it, and is denied the permission.
     :raises VersionConflict: the shipment isn't at `version`.
     :raises ShipmentCancelled: :raises ShipmentCompleted: its ETA is history.
     :raises InvalidFields: `eta` lies too far away to be meant.

@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from accounts.models import User
+from accounts.rules import require_permission
 from alerts import services as alerts
 from clearance.clock import day_of
 from clearance.constraints import explained, require_valid_fields
@@ -30,13 +31,13 @@ def register(*, values: Mapping[str, Any], by: User, at: datetime) -> Shipment:
     `values` are the fields of `shipments.rules.AMENDABLE` and `eta`. Steps that a recorded field completes are
     completed at once (C12).
 
-    :raises Forbidden: `by` isn't of the Business Unit.
+    :raises Forbidden: `by` lacks the permission; by their role, only the Business Unit has it.
     :raises EtaInThePast: the ETA lies before today.
     :raises ShipmentNumberTaken: also by a deleted shipment.
     :raises NotYourDivision: `by` is limited to other divisions.
     :raises InvalidFields: :raises ConstraintViolated: a value can't be right.
     """
-    rules.require_permission(by, "shipments.add_shipment")
+    require_permission(by, "shipments.add_shipment")
     shipment = Shipment(**rules.normalised(values), created_by=by, created_at=at, updated_at=at)
     require_valid_fields(shipment)
     rules.require_believable_dates(values)
@@ -69,7 +70,7 @@ def amend(
     shipment = Shipment.objects.visible_to(by).locked().filter(pk=shipment_id).first()
     if shipment is None:
         raise NotFound
-    rules.require_permission(by, "shipments.change_shipment")
+    require_permission(by, "shipments.change_shipment")
     if changes.get("eta", shipment.eta) != shipment.eta:
         raise EtaHasItsOwnVerb(pk=shipment.pk)
     rules.require_current(shipment, version)

@@ -18,6 +18,7 @@ from django.db.models.expressions import RawSQL
 from django.utils.translation import gettext as _
 
 from accounts.models import Division, User
+from accounts.rules import require_permission
 from alerts import services as alerts
 from clearance import context
 from clearance.clock import day_of
@@ -106,8 +107,7 @@ def import_rows(
 
     :raises Forbidden: `by` may not import.
     """
-    if by is not None:
-        rules.require_permission(by, "shipments.import_shipment")
+    require_permission(by, "shipments.import_shipment")
     report = ImportReport(faults=list(faults))
     with transaction.atomic(), context.remarking(import_batch=uuid4().hex[:12]):
         _import(rows, report, by=by, at=at, headings=headings or {})

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import F
 
 from accounts.models import User
+from accounts.rules import require_permission
 from alerts import services as alerts
 from clearance import context
 from clearance.constraints import explained
@@ -67,7 +68,7 @@ def _lock(shipment_id: int, by: User, *, permission: str, version: int | None, a
     shipment = sight.locked().filter(pk=shipment_id).first()
     if shipment is None:
         raise NotFound
-    rules.require_permission(by, permission)
+    require_permission(by, permission)
     rules.require_current(shipment, version)
     return shipment
 

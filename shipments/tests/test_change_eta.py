@@ -3,8 +3,10 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 
 import pytest
+from django.contrib.auth.models import Group, Permission
 
-from clearance.errors import InvalidFields, NotFound, VersionConflict
+from accounts.models import User
+from clearance.errors import Forbidden, InvalidFields, NotFound, VersionConflict
 from clearance.tests import races, recipes
 from clearance.tests.recipes import INVOICE_RECEIVED, MUSCAT
 from clearance.tests.traces import everything, refused
@@ -113,6 +115,13 @@ class TestChangingTheEtaIsRefused:
 
         with refused(EtaEditForbidden, "ETA_FORBIDDEN"):
             move(shipment, cast.bu_alternate, noon)
+
+    def test_to_who_is_of_the_business_unit_but_has_a_role_without_it(self, cast, shipment, noon):
+        Group.objects.get(name="BusinessUnit PPR").permissions.remove(Permission.objects.get(codename="change_eta"))
+        clerk = User.objects.get(pk=cast.bu_clerk.pk)
+
+        with refused(Forbidden, "PERMISSION_DENIED"):
+            move(shipment, clerk, noon)
 
     def test_even_for_the_same_date(self, cast, shipment, noon):
         with refused(EtaEditForbidden, "ETA_FORBIDDEN"):

@@ -9,6 +9,7 @@ from django.db import connection, transaction
 
 from accounts.choices import Department
 from accounts.models import User
+from accounts.rules import require_permission, require_person
 from clearance.constraints import explained
 from clearance.errors import Forbidden
 from shipments.models import Shipment
@@ -34,9 +35,11 @@ def apply_responsibilities(*, departments: Collection[str], by: User, at: dateti
 
     Locks the shipments first, like every verb that writes steps.
 
-    :raises Forbidden: `by` is neither an administrator nor the head of every one of the departments.
+    :raises Forbidden: `by` lacks the permission, which heads and administrators have by their role, or is no
+        administrator and of another department than one of these.
     """
-    if not by.is_admin and not all(by.is_head_of(department) for department in departments):
+    require_permission(by, "workflow.change_departmentfallback")
+    if not by.is_admin and set(departments) - {by.department}:
         raise Forbidden
     list(Shipment.objects.active().locked().order_by("id").values_list("pk", flat=True))
     with connection.cursor() as cursor:
@@ -48,11 +51,13 @@ def apply_responsibilities(*, departments: Collection[str], by: User, at: dateti
 def save_duty(*, duty: Responsibility | DepartmentFallback, by: User) -> None:
     """Save a row of the matrix or a fallback; it counts for new shipments until it is applied to open steps.
 
-    :raises NotYourDepartment: the head of another department.
+    :raises NotYourDepartment: as `require_assigner`. :raises NotAPerson: PPR or APR is a service account.
     """
+    verb = "change" if duty.pk else "add"
     if duty.pk:
-        require_assigner(type(duty).objects.get(pk=duty.pk), by)  # nor is another department's row taken over
-    require_assigner(duty, by)
+        require_assigner(verb, type(duty).objects.get(pk=duty.pk), by)  # nor is another department's row taken over
+    require_assigner(verb, duty, by)
+    require_person(duty.ppr, duty.apr)
     with explained(type(duty)):
         duty.save()
 
@@ -60,20 +65,23 @@ def save_duty(*, duty: Responsibility | DepartmentFallback, by: User) -> None:
 def remove_duty(*, duty: Responsibility | DepartmentFallback, by: User) -> None:
     """Remove a row of the matrix.
 
-    :raises NotYourDepartment: the head of another department.
+    :raises NotYourDepartment: as `require_assigner`.
     """
-    require_assigner(duty, by)
+    require_assigner("delete", duty, by)
     duty.delete()
 
 
-def require_assigner(duty: Responsibility | DepartmentFallback, by: User) -> None:
-    """:raises NotYourDepartment: `by` is neither an administrator nor the head of the step's department."""
-    if by.is_admin:
+def require_assigner(verb: str, duty: Responsibility | DepartmentFallback, by: User) -> None:
+    """:raises NotYourDepartment: `by` is neither an administrator nor of the step's department, or lacks the
+    permission (add, change or delete), which heads and administrators have by their role.
+    """
+    may = by.has_perm(f"workflow.{verb}_{duty._meta.model_name}")
+    if may and by.is_admin:
         return
-    for department in departments_of(duty):
-        if not by.is_head_of(department):
-            number = getattr(duty, "step_number", "*")
-            raise NotYourDepartment(step=number, department=Department(department).label)
+    closed = [one for one in departments_of(duty) if not may or one != by.department]
+    if closed or not may:
+        label = Department(closed[0]).label if closed else "–"
+        raise NotYourDepartment(step=getattr(duty, "step_number", "*"), department=label)
 
 
 def departments_of(duty: Responsibility | DepartmentFallback) -> list[str]:

@@ -15,6 +15,7 @@ from django.db.models import F
 
 from accounts import selectors as people
 from accounts.models import User
+from accounts.rules import require_permission
 from alerts import services as alerts
 from clearance import context
 from clearance.clock import day_of
@@ -52,7 +53,9 @@ def complete_step(
     The shipment is completed with its last mandatory step.
 
     :raises NotFound: there is no such step, or it belongs to another division.
-    :raises StepNotYours: `by` is neither PPR, APR, their substitute nor head of the step's department.
+    :raises StepNotYours: `by` is neither PPR, APR, their substitute nor head of the step's department (C11); no
+        permission makes another step one's own.
+    :raises Forbidden: `by` lacks the permission.
     :raises StepCompletesOnEntry: the step follows a field of the shipment.
     :raises StepAlreadyCompleted: somebody was first.
     :raises ActualDateInTheFuture: :raises ActualDateTooEarly: the date can't be right.
@@ -97,7 +100,9 @@ def mark_not_required(
 def reopen_step(*, step_id: int, by: User, at: datetime, reason: str, version: int | None = None) -> WorkflowStep:
     """Take back that a step was completed or not required; a completed shipment becomes active with it.
 
-    :raises ReopeningForbidden: `by` is neither head of the step's department nor an administrator.
+    :raises Forbidden: `by` lacks the permission; by their role, heads and administrators have it (C13). Somebody else
+        may be granted it by name, for their own department.
+    :raises ReopeningForbidden: `by` is neither of the step's department nor an administrator.
     :raises ReasonMissing: no reason is given.
     :raises StepNotCompleted: the step is open.
     :raises StepCompletesOnEntry: the step follows a field of the shipment.
@@ -105,7 +110,7 @@ def reopen_step(*, step_id: int, by: User, at: datetime, reason: str, version: i
     :raises VersionConflict: the step is not at `version`.
     """
     shipment, step = _lock(step_id, by)
-    shipment_rules.require_permission(by, "workflow.reopen_workflowstep")
+    require_permission(by, "workflow.reopen_workflowstep")
     rules.require_reopener(step, by)
     if not reason.strip():
         raise ReasonMissing
@@ -138,7 +143,7 @@ def _require_closable(
 ) -> int | None:
     """Check all that completing and marking have in common; return on whose behalf `by` acts."""
     on_behalf_of = rules.acts_for(step, by, stands_in_for=people.stands_in_for(by, on=today))
-    shipment_rules.require_permission(by, "workflow.complete_workflowstep")
+    require_permission(by, "workflow.complete_workflowstep")
     shipment_rules.require_not_cancelled(shipment)
     rules.require_by_hand(step)
     rules.require_not_completed(step)

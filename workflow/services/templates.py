@@ -10,8 +10,8 @@ from decimal import Decimal
 from django.db import transaction
 
 from accounts.models import Division, User
+from accounts.rules import require_permission
 from clearance.constraints import explained
-from shipments.rules import require_permission
 from workflow.errors import TemplateNotValid
 from workflow.models import TemplateStep, WorkflowTemplate
 

@@ -333,6 +333,14 @@ class TestResponsibilities:
         row = Responsibility.objects.get()
         assert (row.template_code, row.step_number, row.ppr) == ("clearance", Decimal(COLLECTED), cc_alternate)
 
+    def test_are_shown_to_who_may_only_read_them(self, storekeeper, cc_clerk):
+        row = Responsibility.objects.create(step_number=Decimal(COLLECTED), ppr=cc_clerk)
+
+        shown = pages.words(pages.signed_in(storekeeper).get(pages.of(row)).content.decode())
+
+        assert COLLECTED in shown
+        assert cc_clerk.full_name in shown
+
     def test_another_departments_step_is_refused_on_the_form(self, finance_head, finance_clerk):
         answer = pages.signed_in(finance_head).post(pages.adding(Responsibility), self.given(finance_clerk))
 

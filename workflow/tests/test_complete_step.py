@@ -94,7 +94,9 @@ class TestCompletingAStep:
 class TestASubstitute:
     @pytest.fixture
     def substitute(self, cast):
-        return accounts.take_on(email="cover@example.com", full_name="Kareem Cover", department="C&C", role="APR")
+        return accounts.take_on(
+            by=None, email="cover@example.com", full_name="Kareem Cover", department="C&C", role="APR"
+        )
 
     @pytest.fixture
     def absent(self, cast, substitute):
@@ -138,7 +140,7 @@ class TestASubstitute:
         assert complete(shipment, BAYAN_SUBMITTED, absent, noon).step.on_behalf_of is None
 
     def test_who_may_only_read_is_refused(self, cast, shipment, noon):
-        reader = accounts.take_on(email="r@example.com", full_name="Reem", department="C&C", role="ReadOnly")
+        reader = accounts.take_on(by=None, email="r@example.com", full_name="Reem", department="C&C", role="ReadOnly")
         accounts.record_absence(
             by=cast.administrator, user=cast.cc_clerk, starts_on=TODAY, ends_on=TODAY, substitute=reader
         )
@@ -159,13 +161,13 @@ class TestCompletingAStepIsRefused:
         assert "Customs & Clearance" in str(refusal.value)
 
     def test_to_a_colleague_who_is_not_named(self, cast, shipment, noon):
-        colleague = accounts.take_on(email="c@example.com", full_name="Karim", department="C&C", role="PPR")
+        colleague = accounts.take_on(by=None, email="c@example.com", full_name="Karim", department="C&C", role="PPR")
 
         with refused(StepNotYours, "STEP_NOT_YOURS"):
             complete(shipment, BAYAN_SUBMITTED, colleague, noon)
 
     def test_to_a_person_named_in_the_matrix_who_may_only_read(self, cast, shipment, noon):
-        accounts.amend_person(user_id=cast.cc_clerk.pk, changes={"role": "ReadOnly"}, at=noon)
+        accounts.amend_person(user_id=cast.cc_clerk.pk, changes={"role": "ReadOnly"}, by=None, at=noon)
 
         with refused(Forbidden, "PERMISSION_DENIED"):
             complete(shipment, BAYAN_SUBMITTED, type(cast.cc_clerk).objects.get(pk=cast.cc_clerk.pk), noon)

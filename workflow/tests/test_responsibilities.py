@@ -171,7 +171,7 @@ class TestTheStepsInSomebodysCare:
     def test_are_a_heads_own_only_while_nobody_active_is_named(self, cast, shipment, noon):
         assert self.numbers(cast.cc_head) == set()
 
-        accounts.deactivate(user=cast.cc_clerk, at=noon)
+        accounts.deactivate(user=cast.cc_clerk, by=None, at=noon)
         assert self.numbers(cast.cc_head) == self.of(shipment, "C&C")
 
         WorkflowStep.objects.filter(department="Finance").update(ppr_user=None)

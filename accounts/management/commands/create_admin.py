@@ -28,6 +28,7 @@ class Command(BaseCommand):
                     department="",
                     role=Role.ADMIN,
                     password=password,
+                    by=None,
                 )
         except DomainError as error:
             raise CommandError(str(error)) from error

@@ -39,8 +39,8 @@ def today(site: ClearanceSite, request: HttpRequest, *, on: date) -> dict[str, A
 def _notices(site: ClearanceSite, request: HttpRequest) -> list[dict[str, Any]]:
     """What is wrong with the machinery that people rely on."""
     told = [site.get_model_admin(SweepRun).notice(request)]
-    if request.user.has_perm("outbox.view_mailserver"):
-        told.append(site.get_model_admin(Message).notice(request))
+    if request.user.has_perm("outbox.view_carrier"):
+        told += site.get_model_admin(Message).notices(request)
     return [notice for notice in told if notice]
 
 

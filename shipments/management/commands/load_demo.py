@@ -71,6 +71,7 @@ class Command(BaseCommand):
                     department=member.department,
                     role=member.role,
                     language=member.language,
+                    by=None,
                 )
         people = {member.name: known[member.email] for member in demonstration.CAST}
         if not hashed:

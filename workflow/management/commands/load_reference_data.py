@@ -1,4 +1,4 @@
-"""Load what every installation needs: system roles, the clearance procedure, ladder, holidays, schedule."""
+"""Load what every installation needs: system roles, the clearance procedure, ladder, holidays, texts, schedule."""
 
 from datetime import date, datetime
 from typing import Any
@@ -13,13 +13,14 @@ from accounts import services as accounts
 from alerts import imports as alert_imports
 from alerts import services as alerts
 from clearance import context
+from outbox import services as outbox
 from workflow import imports
 from workflow import services as workflow
 from workflow.models import WorkflowTemplate
 
 
 class Command(BaseCommand):
-    help = "Load roles, procedure, ladder, holidays and schedule. Run it after every migrate; it changes nothing twice."
+    help = "Load what every installation needs. Run it after every migrate; it changes nothing twice."
 
     def handle(self, *args: Any, **options: Any) -> None:
         with context.acting(channel="command"), transaction.atomic():
@@ -33,6 +34,7 @@ class Command(BaseCommand):
         # In force for the past too: an imported shipment's ladder is explained from its ETA on.
         alerts.load_ladder(starts_on=date(2000, 1, 1))
         alerts.load_holidays(holidays=alert_imports.holidays(alert_imports.HOLIDAYS))
+        outbox.load_texts()
         self._schedule()
         return template
 
@@ -51,6 +53,7 @@ class Command(BaseCommand):
             ("Sweep", "alerts.tasks.sweep", {"crontab": daily}),
             # What no worker took in a minute is forgotten: the next look does its work too.
             ("Deliver mail", "alerts.tasks.deliver", {"interval": often, "expire_seconds": 60}),
+            ("Deliver text messages", "alerts.tasks.deliver_texts", {"interval": often, "expire_seconds": 60}),
             ("Seal the trail", "audit.tasks.seal", {"interval": minutely, "expire_seconds": 60}),
             ("Mail the newest seal", "audit.tasks.mail_anchor", {"crontab": early}),
         ):

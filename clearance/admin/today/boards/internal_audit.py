@@ -17,6 +17,7 @@ from alerts.models import Alert
 from audit import selectors as trail
 from clearance.admin.today.boards.parts import Fact, list_of
 from metrics.selectors import boards
+from outbox.choices import Channel
 from workflow.choices import StepStatus
 from workflow.models import WorkflowStep
 
@@ -86,13 +87,23 @@ def _sweep_state(*, at: datetime) -> State:
     return State(_("Sweep"), told % facts, is_well=run.finished_at > at - alerts.LONGEST_SILENCE)
 
 
-def _mail_state(*, at: datetime) -> State:
-    found = boards.mail()
-    told = _("Mails waiting: %(waiting)d, refused for good: %(dead)d.") % {"waiting": found.waiting, "dead": found.dead}
-    if found.down_since:
-        since = date_format(timezone.localtime(found.down_since), "DATETIME_FORMAT")
-        told += " " + _("The mail server has not answered since %(at)s.") % {"at": since}
-    return State(_("Mail"), told, not found.dead and not found.down_since)
+def _post_state(*, at: datetime) -> State:
+    """Mail, and text messages where there are any."""
+    found = boards.post()
+    mail, sms = found[Channel.MAIL], found[Channel.SMS]
+    told = [_("Mails waiting: %(waiting)d, refused for good: %(dead)d.") % {"waiting": mail.waiting, "dead": mail.dead}]
+    if mail.down_since:
+        told.append(_("The mail server has not answered since %(at)s.") % {"at": _moment(mail.down_since)})
+    if sms.waiting or sms.dead:
+        counted = {"waiting": sms.waiting, "dead": sms.dead}
+        told.append(_("Text messages waiting: %(waiting)d, refused for good: %(dead)d.") % counted)
+    if sms.down_since:
+        told.append(_("The provider of text messages has not answered since %(at)s.") % {"at": _moment(sms.down_since)})
+    return State(_("Mail"), " ".join(told), not any((mail.dead, mail.down_since, sms.dead, sms.down_since)))
+
+
+def _moment(at: datetime) -> str:
+    return date_format(timezone.localtime(at), "DATETIME_FORMAT")
 
 
 def _trail_state(*, at: datetime) -> State:
@@ -106,4 +117,4 @@ def _trail_state(*, at: datetime) -> State:
     return State(_("Trail"), f"{told} {newest}", is_well=not found.is_behind)
 
 
-_STATES = (_trail_state, _sweep_state, _mail_state)
+_STATES = (_trail_state, _sweep_state, _post_state)

@@ -1,4 +1,4 @@
-"""Signing in and out at the API, what guards it, and who I am."""
+"""Signing in and out at the API, and what guards it."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import status
 from rest_framework.decorators import action
-from rest_framework.permissions import AllowAny
+from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import services as accounts
-from accounts.models import SignIn, User
-from accounts.serializers import (
+from accounts.models import SignIn
+from accounts.serializers.people import MeSerializer
+from accounts.serializers.sign_in import (
     BackupCodesSerializer,
     CodeInput,
     CurrentPasswordInput,
     EnrolmentSerializer,
     LoginInput,
-    MeSerializer,
     PasswordChangeInput,
     RefreshInput,
     ResetInput,
@@ -31,9 +31,9 @@ from accounts.serializers import (
     TokensSerializer,
 )
 from clearance import context
-from clearance.api.authentication import BearerAuthentication
+from clearance.api.authentication import BearerAuthentication, KeyAuthentication
 from clearance.api.desk import Desk
-from clearance.api.idempotency import repeatable
+from clearance.api.permissions import IsPerson
 
 
 def _answer(tokens: accounts.Tokens) -> Response:
@@ -113,7 +113,8 @@ class SignInViewSet(Desk):
 class OwnSignInViewSet(Desk):
     """One's own sign-ins, password and second factor; the back office has pages for these."""
 
-    authentication_classes = (BearerAuthentication,)
+    authentication_classes = (BearerAuthentication, KeyAuthentication)  # of which the second is told to stay out
+    permission_classes = (IsAuthenticated, IsPerson)
 
     def get_queryset(self) -> QuerySet[SignIn]:
         return SignIn.objects.live(at=timezone.now()).filter(user=self.request.user)
@@ -177,24 +178,3 @@ class OwnSignInViewSet(Desk):
     def own(self, request: Request, **more: Any) -> dict[str, Any]:
         """The body's values, and whose, when and from where."""
         return {**self.validated(request), **more, "user": request.user, "at": timezone.now(), "ip_address": _here()}
-
-
-@extend_schema_view(unlock=extend_schema(request=None, responses={204: None}))
-class UserViewSet(Desk):
-    """People."""
-
-    queryset = User.objects.none()
-    serializer_class = MeSerializer
-    lookup_value_regex = "[0-9]{1,18}"
-
-    @action(detail=False, methods=["get"])
-    def me(self, request: Request) -> Response:
-        """The signed-in person, with permissions."""
-        return Response(self.get_serializer(request.user).data)
-
-    @action(detail=True, methods=["post"])
-    @repeatable
-    def unlock(self, request: Request, pk: str) -> Response:
-        """Let somebody try again at once who was locked out (administrators only)."""
-        accounts.unlock(user_id=int(pk), by=request.user, at=timezone.now())
-        return _done()

@@ -1,4 +1,4 @@
-"""Shapes of people and sign-ins at the API."""
+"""Shapes of signing in at the API, and of what guards it."""
 
 from __future__ import annotations
 
@@ -7,59 +7,9 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
-from accounts import rules
-from accounts.models import Division, SignIn, User
+from accounts.models import SignIn
+from accounts.serializers.people import ME, MeSerializer
 from clearance.api.desk import StrictSerializer
-
-ME = {
-    "id": 7,
-    "email": "khalid@example.com",
-    "full_name": "Khalid Example",
-    "phone": "+96891234567",
-    "department": "C&C",
-    "role": "PPR",
-    "divisions": [{"id": 1, "code": "TBL", "name": "Tyres, batteries and lubricants"}],
-    "language": "en",
-    "time_zone": "Asia/Muscat",
-    "permissions": ["shipments:view", "workflow_steps:complete", "workflow_steps:view"],
-    "created_at": "2026-01-04T09:00:00+04:00",
-    "updated_at": "2026-01-04T09:00:00+04:00",
-}
-
-
-class DivisionSerializer(serializers.ModelSerializer):
-    class Meta:
-        model = Division
-        fields = ("id", "code", "name")
-
-
-@extend_schema_serializer(examples=[OpenApiExample("A clerk of C&C", ME)])
-class MeSerializer(serializers.ModelSerializer):
-    """The signed-in person; no divisions means every division."""
-
-    divisions = DivisionSerializer(many=True, read_only=True)
-    permissions = serializers.SerializerMethodField()
-
-    class Meta:
-        model = User
-        fields = (
-            "id",
-            "email",
-            "full_name",
-            "phone",
-            "department",
-            "role",
-            "divisions",
-            "language",
-            "time_zone",
-            "permissions",
-            "created_at",
-            "updated_at",
-        )
-        read_only_fields = fields
-
-    def get_permissions(self, user: User) -> list[str]:
-        return sorted(map(rules.api_name, user.get_all_permissions()))
 
 
 class Password(serializers.CharField):

@@ -1,18 +1,16 @@
-"""The back office for shipments: the list, the page with its timeline, and what one does with a shipment."""
+"""The list of shipments, the page with its timeline, and what one does with a shipment."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
-from datetime import date, timedelta
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
-from django.urls import path, reverse
+from django.urls import path
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
@@ -27,77 +25,18 @@ from clearance import sheets
 from clearance.admin.desk import DeskAdmin
 from clearance.admin.display import pill, tell_risk
 from clearance.admin.history import READS_TRAIL
-from clearance.admin.lists import DefaultedFilter
-from clearance.admin.verbs import DateInput, ReasonForm, Verb, VerbForm, VersionedForm
+from clearance.admin.verbs import ReasonForm, Verb, VersionedForm
 from clearance.clock import day_of
-from shipments import rules
 from shipments import services as shipments
-from shipments.choices import Risk, Status
+from shipments.admin.filters import DeletedFilter, DivisionFilter, EtaChangesFilter, EtaFilter, RiskFilter
+from shipments.admin.forms import EtaForm, ImportForm, ShipmentForm
+from shipments.choices import Status
 from shipments.imports import workbook
 from shipments.models import MAX_ETA_EDITS, Shipment
 from workflow.choices import StepStatus
 from workflow.models import WorkflowStep
 
 _CLOSED = Q(not_required=True) | Q(actual_date__isnull=False)
-
-
-# Forms ---------------------------------------------------------------------------------------------------------------
-class ShipmentForm(forms.ModelForm):
-    class Meta:
-        model = Shipment
-        fields = (*rules.AMENDABLE, "eta", "version")
-        widgets = {"version": forms.HiddenInput}
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if "version" in self.fields:
-            self.fields["version"].required = False
-        if "division" in self.fields:
-            self.fields["division"].empty_label = _("none: seen by everybody")
-
-    def validate_unique(self) -> None:
-        """The service says that the number is taken, and that deleted shipments keep theirs."""
-
-
-class EtaForm(VersionedForm):
-    eta = forms.DateField(label=_("New ETA"), widget=DateInput({"autofocus": True}))
-    reason = forms.CharField(
-        label=_("Reason"),
-        max_length=255,
-        required=False,
-        widget=forms.Textarea({"rows": 2}),
-        help_text=_("May stay empty; others will be glad of it."),
-    )
-
-    def facts(self) -> list[tuple[Any, Any]]:
-        edits_left = MAX_ETA_EDITS - self.target.eta_edit_count
-        sentence = gettext("%(left)d of %(most)d") % {"left": edits_left, "most": MAX_ETA_EDITS}
-        return [
-            (_("ETA until now"), self.target.eta),
-            (_("Changes left"), sentence),
-            *([(_("Reason of the last change"), self.target.eta_change_reason)] * bool(self.target.eta_change_reason)),
-        ]
-
-
-class ImportForm(VerbForm):
-    file = forms.FileField(
-        label=_("Workbook"),
-        widget=forms.FileInput({"accept": ".xlsx,.xls,.xlsb,.ods"}),
-    )
-    sheet = forms.CharField(
-        label=_("Sheet"), required=False, max_length=60, help_text=_("Empty: the first one with something on it.")
-    )
-    dry_run = forms.BooleanField(
-        label=_("Only try it: show what would happen and write nothing"), required=False, initial=True
-    )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["file"].help_text = format_html(
-            '.xlsx, .xls, .xlsb, .ods. <a href="{}">{}</a>',
-            reverse("admin:shipments_shipment_blank"),
-            gettext("Download an empty workbook to fill in"),
-        )
 
 
 # Verbs ---------------------------------------------------------------------------------------------------------------
@@ -137,96 +76,6 @@ def _is_active(shipment: Shipment, _request: HttpRequest) -> bool:
 def _eta_may_move(shipment: Shipment, request: HttpRequest) -> bool:
     has_edits_left = shipment.eta_edit_count < MAX_ETA_EDITS
     return _is_active(shipment, request) and has_edits_left and request.user.is_in_business_unit()
-
-
-# Filters -------------------------------------------------------------------------------------------------------------
-class RiskFilter(admin.SimpleListFilter):
-    title = _("risk")
-    parameter_name = "risk"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("near", _("Day 4 or later")), *Risk.choices]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        today = day_of(timezone.now())
-        if self.value() == "near":
-            return queryset.uncleared().filter(eta__lte=_day(Risk.WARNING, today))
-        if self.value() not in Risk.values:
-            return queryset
-        starts = [Risk.DEMURRAGE, Risk.URGENT, Risk.CRITICAL, Risk.WARNING, Risk.ON_TIME]
-        if self.value() == Risk.EXPECTED:
-            return queryset.uncleared().filter(eta__gt=today)
-        place = starts.index(Risk(self.value()))
-        found = queryset.uncleared().filter(eta__lte=_day(starts[place], today))
-        return found.filter(eta__gt=_day(starts[place - 1], today)) if place else found
-
-
-class EtaFilter(admin.SimpleListFilter):
-    title = _("ETA")
-    parameter_name = "arrives"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [
-            ("past", _("Has passed")),
-            ("unrecorded", _("Has passed, arrival not recorded")),
-            ("week", _("Within seven days")),
-            ("month", _("Within thirty days")),
-            ("later", _("Later")),
-        ]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        today = day_of(timezone.now())
-        if self.value() == "past":
-            return queryset.filter(eta__lt=today)
-        if self.value() == "unrecorded":
-            return queryset.filter(eta__lt=today, ata=None)
-        if self.value() in ("week", "month"):
-            days = 7 if self.value() == "week" else 30
-            return queryset.filter(eta__gte=today, eta__lte=today + timedelta(days=days))
-        return queryset.filter(eta__gt=today + timedelta(days=30)) if self.value() == "later" else queryset
-
-
-class EtaChangesFilter(admin.SimpleListFilter):
-    title = _("ETA changes")
-    parameter_name = "eta_changes"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("none", _("Never changed")), ("some", _("Changed")), ("none_left", _("No change left"))]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        if self.value() == "none_left":
-            return queryset.filter(eta_edit_count=MAX_ETA_EDITS)
-        if self.value() in ("none", "some"):
-            changed = Q(eta_edit_count__gt=0)
-            return queryset.filter(changed if self.value() == "some" else ~changed)
-        return queryset
-
-
-class DivisionFilter(admin.RelatedFieldListFilter):
-    """Names the shipments without a division."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.empty_value_display = gettext("none")
-
-
-class DeletedFilter(DefaultedFilter):
-    """Only for those who may restore."""
-
-    title = _("deletion")
-    parameter_name = "deleted"
-    default = "no"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("no", _("Not deleted")), ("yes", _("Deleted"))]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        return queryset.existing() if self.value() == "no" else queryset.exclude(deleted_at=None)
-
-
-def _day(risk: Risk, today: date) -> date:
-    """The latest ETA of a shipment that is at this risk today."""
-    return today - timedelta(days=next(day for day, one in rules.RISK_FROM_DAY if one == risk))
 
 
 # The admin -----------------------------------------------------------------------------------------------------------

@@ -1,30 +1,27 @@
-"""The back office for steps, procedures and responsibilities."""
+"""The back office for steps: the list, and what one does with a step."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
-from datetime import datetime
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.forms import ModelForm
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, ngettext, ngettext_lazy
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts import selectors as people
-from accounts.choices import OWN_STEPS_ONLY, WORKING_DEPARTMENTS, Department
-from accounts.models import User
-from clearance.admin.desk import DeskAdmin, ReadOnlyDesk
+from accounts.choices import OWN_STEPS_ONLY, WORKING_DEPARTMENTS
+from clearance.admin.desk import ReadOnlyDesk
 from clearance.admin.display import pill
 from clearance.admin.lists import DefaultedFilter, DeskList
 from clearance.admin.verbs import DateInput, ReasonForm, Verb, VerbForm
@@ -35,7 +32,7 @@ from shipments.models import Shipment
 from workflow import rules
 from workflow import services as workflow
 from workflow.choices import Due, StepStatus
-from workflow.models import DepartmentFallback, Responsibility, TemplateStep, WorkflowStep, WorkflowTemplate
+from workflow.models import WorkflowStep
 
 _STEP_NUMBER = re.compile(r"[0-9]{1,3}(\.[0-9])?")
 
@@ -67,7 +64,7 @@ def _can_be_reopened(step: WorkflowStep, request: HttpRequest) -> bool:
         and not step.filled_by_field
         and step.shipment.status != Status.CANCELLED
         and step.shipment.deleted_at is None
-        and (request.user.is_admin or request.user.is_head_of(step.department))
+        and rules.may_reopen_in(step.department, request.user)
     )
 
 
@@ -347,175 +344,3 @@ class StepAdmin(ReadOnlyDesk):
     @admin.display(description=_("completed via"))
     def via(self, step: WorkflowStep) -> str:
         return step.get_completed_via_display() or "–"
-
-
-# Procedures ----------------------------------------------------------------------------------------------------------
-class TemplateSteps(admin.TabularInline):
-    model = TemplateStep
-    fields = ("step_number", "name", "department", "offset_days", "kind", "entry", "predecessors")
-    readonly_fields = fields
-    ordering = ("step_number",)
-    can_delete = False
-    extra = 0
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    @admin.display(description=_("kind"))
-    def kind(self, step: TemplateStep) -> str:
-        return gettext("critical") if step.is_critical else gettext("optional") if step.is_optional else "–"
-
-    @admin.display(description=_("completed by entry of"))
-    def entry(self, step: TemplateStep) -> Any:
-        return Shipment._meta.get_field(step.filled_by_field).verbose_name if step.filled_by_field else "–"
-
-    @admin.display(description=_("predecessors"))
-    def predecessors(self, step: TemplateStep) -> str:
-        return ", ".join(map(str, step.depends_on)) or "–"
-
-
-@admin.register(WorkflowTemplate)
-class TemplateAdmin(ReadOnlyDesk):
-    """Procedures are loaded as data; here one reads them and chooses the version for new shipments."""
-
-    list_display = ("name", "version", "transport_mode", "division", "is_current", "created_at")
-    list_select_related = ("division",)
-    inlines = (TemplateSteps,)
-    fields = ("name", "code", "version", "transport_mode", "division", "is_current", "created_at")
-    when_empty = _("No procedure is loaded yet: run “manage.py load_reference_data”.")
-    verbs = (
-        Verb(
-            name="use",
-            label=_("Use for new shipments"),
-            explanation=_(
-                "Shipments registered from now on get this version. Earlier ones keep the version they have."
-            ),
-            permission="workflow.change_workflowtemplate",
-            run=lambda template, *, by, at: workflow.use_template(template_id=template.pk, by=by),
-            fits=lambda template, _request: not template.is_current,
-            done=_("New shipments get {object}."),
-        ),
-    )
-
-
-# Responsibilities ----------------------------------------------------------------------------------------------------
-class ResponsibilityForm(forms.ModelForm):
-    """Asks for the step by its name; procedure and number follow from it."""
-
-    step = forms.ChoiceField(label=_("Step"))
-
-    class Meta:
-        model = Responsibility
-        fields = ("division", "ppr", "apr")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["division"].empty_label = _("every division")
-        steps = TemplateStep.objects.filter(template__is_current=True).select_related("template")
-        self.fields["step"].choices = [
-            (f"{step.template.code}:{step.step_number}", f"{step} ({step.get_department_display()})") for step in steps
-        ]
-        if self.instance.pk:
-            self.fields["step"].initial = f"{self.instance.template_code}:{self.instance.step_number}"
-
-    def clean(self) -> dict[str, Any]:
-        if step := self.cleaned_data.get("step"):
-            code, number = step.split(":")
-            self.instance.template_code, self.instance.step_number = code, Decimal(number)
-        return super().clean()
-
-    def _get_validation_exclusions(self) -> set[str]:
-        return super()._get_validation_exclusions() - {"template_code", "step_number"}
-
-
-class ApplyForm(VerbForm):
-    departments = forms.MultipleChoiceField(
-        label=_("Open steps of"),
-        choices=[(department.value, department.label) for department in WORKING_DEPARTMENTS],
-        widget=forms.CheckboxSelectMultiple,
-    )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        field = self.fields["departments"]
-        if not self.by.is_admin:
-            field.choices = [choice for choice in field.choices if self.by.is_head_of(choice[0])]
-        field.initial = [value for value, _label in field.choices]
-
-
-def _apply(*, departments: Collection[str], by: User, at: datetime) -> Any:
-    changed = workflow.apply_responsibilities(departments=departments, by=by, at=at)
-    return ngettext_lazy("%d open step", "%d open steps", changed) % changed
-
-
-class DutyAdmin(DeskAdmin):
-    """Rows of the matrix and fallbacks: whoever leads the department, or administers, writes them."""
-
-    autocomplete_fields = ("ppr", "apr")
-    verbs = (
-        Verb(
-            name="apply",
-            label=_("Apply to open steps"),
-            explanation=_(
-                "Assigns every open step of active shipments to whom the responsibilities name today. Without this, "
-                "a change counts for new shipments only."
-            ),
-            permission="workflow.change_departmentfallback",
-            run=_apply,
-            form=ApplyForm,
-            on_list=True,
-            done=_("Assigned anew: {object}."),
-        ),
-    )
-
-    def take_on(self, request: HttpRequest, form: ModelForm) -> Any:
-        workflow.save_duty(duty=form.instance, by=request.user)
-        return form.instance
-
-    amend = take_on
-
-    def remove(self, request: HttpRequest, record: Any) -> None:
-        workflow.remove_duty(duty=record, by=request.user)
-
-
-@admin.register(Responsibility)
-class ResponsibilityAdmin(DutyAdmin):
-    form = ResponsibilityForm
-    fields = ("step", "division", "ppr", "apr")
-    list_display = ("named", "for_division", "ppr", "apr")
-    list_select_related = ("division", "ppr", "apr")
-    list_filter = ("division",)
-    search_fields = ("ppr__full_name", "apr__full_name")
-    search_help_text = _("Names of people.")
-    when_empty = _("No step has people of its own yet: each goes to its department’s fallback.")
-
-    def prepare(self, rows: list[Responsibility], request: HttpRequest) -> None:
-        facts = TemplateStep.objects.filter(step_number__in=[row.step_number for row in rows])
-        names = {
-            (step.template.code, step.step_number): f"{step} ({step.get_department_display()})"
-            for step in facts.select_related("template").order_by("template__version")
-        }
-        for row in rows:
-            row.name = names.get((row.template_code, row.step_number), str(row.step_number))
-
-    @admin.display(description=_("step"), ordering="step_number")
-    def named(self, row: Responsibility) -> str:
-        return row.name
-
-    @admin.display(description=_("division"))
-    def for_division(self, row: Responsibility) -> Any:
-        return row.division or _("every division")
-
-
-@admin.register(DepartmentFallback)
-class FallbackAdmin(DutyAdmin):
-    list_display = ("for_department", "ppr", "apr")
-    list_select_related = ("ppr", "apr")
-    when_empty = _("No department has a fallback yet: its steps go to its head, then to administrators.")
-
-    @admin.display(description=_("department"), ordering="department")
-    def for_department(self, row: DepartmentFallback) -> Any:
-        return Department(row.department).label

@@ -1,0 +1,1 @@
+"""Shapes at the API: signing in, people, roles, service accounts."""
