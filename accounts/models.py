@@ -79,10 +79,6 @@ class UserQuerySet(models.QuerySet["User"]):
         """The accounts that machines act with."""
         return self.filter(is_service=True)
 
-    def heads_of(self, department: str) -> Self:
-        """Who leads a department (there may be several, or none)."""
-        return self.active().filter(department=department, role=Role.MANAGER)
-
     def administrators(self) -> Self:
         """Those who can still administer: active, and not denied the right to change people."""
         denied = Override.objects.filter(user=OuterRef("pk"), is_granted=False, permission__codename="change_user")

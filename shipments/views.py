@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clearance.api import parsing
-from clearance.api.desk import Desk
+from clearance.api.desk import Desk, done
 from clearance.api.idempotency import repeatable
 from clearance.api.refusals import etag
 from clearance.clock import day_of
@@ -103,7 +103,7 @@ class ShipmentViewSet(Desk):
         """Hide a shipment; the head of the Business Unit can restore it."""
         given = self.validated(request)
         shipments.delete(shipment_id=int(pk), by=request.user, at=timezone.now(), **given)
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        return done()
 
     @extend_schema(responses=ShipmentSerializer)
     @action(detail=True, methods=["patch"], serializer_class=EtaInput)

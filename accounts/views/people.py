@@ -27,15 +27,11 @@ from accounts.serializers.people import (
     UserInput,
     UserSerializer,
 )
-from clearance.api.desk import Desk
+from clearance.api.desk import Desk, done
 from clearance.api.idempotency import repeatable
 from clearance.errors import NotFound
 
 OVERRIDE_ID = OpenApiParameter("override_id", OpenApiTypes.INT, OpenApiParameter.PATH)
-
-
-def _done() -> Response:
-    return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 @extend_schema_view(
@@ -100,7 +96,7 @@ class UserViewSet(Desk):
         """Deactivate a person: they are signed out everywhere at once. What they did stays."""
         changes = {"is_active": False}
         accounts.amend_person(user_id=int(pk), changes=changes, by=request.user, at=timezone.now())
-        return _done()
+        return done()
 
     @extend_schema(responses=MeSerializer)
     @action(detail=False, methods=["get"], serializer_class=MeSerializer)
@@ -133,7 +129,7 @@ class UserViewSet(Desk):
     def unlock(self, request: Request, pk: str) -> Response:
         """Let somebody try again at once who was locked out."""
         accounts.unlock(user_id=int(pk), by=request.user, at=timezone.now())
-        return _done()
+        return done()
 
     # Overrides -------------------------------------------------------------------------------------------------------
     @extend_schema(responses=OverrideSerializer(many=True), filters=False)
@@ -158,4 +154,4 @@ class UserViewSet(Desk):
     def take_override_back(self, request: Request, pk: str, override_id: str) -> Response:
         """Have a person's roles decide again about a permission."""
         accounts.take_override_back(user_id=int(pk), override_id=int(override_id), by=request.user)
-        return _done()
+        return done()

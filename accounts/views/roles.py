@@ -16,7 +16,7 @@ from accounts import rights, rules
 from accounts import services as accounts
 from accounts.models import RoleGroup
 from accounts.serializers.roles import PermissionSerializer, PermissionsInput, RoleInput, RoleSerializer
-from clearance.api.desk import Desk
+from clearance.api.desk import Desk, done
 from clearance.api.idempotency import repeatable
 from clearance.errors import NotFound
 
@@ -78,7 +78,7 @@ class RoleViewSet(Desk):
     def destroy(self, request: Request, pk: str) -> Response:
         """Delete a role that nobody holds."""
         accounts.delete_role(role_id=int(pk), by=request.user)
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        return done()
 
     @extend_schema(request=PermissionsInput, responses=RoleSerializer)
     @action(detail=True, methods=["post"], serializer_class=PermissionsInput)

@@ -25,7 +25,7 @@ from accounts.serializers.service_accounts import (
     RotateInput,
     ServiceAccountSerializer,
 )
-from clearance.api.desk import Desk
+from clearance.api.desk import Desk, done
 from clearance.api.idempotency import repeatable
 from clearance.errors import NotFound
 
@@ -91,7 +91,7 @@ class ServiceAccountViewSet(Desk):
     def destroy(self, request: Request, pk: str) -> Response:
         """Deactivate a service account and revoke its keys; what it did stays."""
         accounts.deactivate_service_account(account_id=int(pk), by=request.user, at=timezone.now())
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        return done()
 
     @extend_schema(responses=ApiKeySerializer(many=True))
     @action(detail=True, methods=["get"], pagination_class=None, filter_backends=())
@@ -121,7 +121,7 @@ class ServiceAccountViewSet(Desk):
     def revoke_key(self, request: Request, pk: str, key_id: str) -> Response:
         """End an API key at once."""
         accounts.revoke_key(account_id=int(pk), key_id=int(key_id), by=request.user, at=timezone.now())
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        return done()
 
 
 def _keys(account: User) -> QuerySet[ApiKey]:

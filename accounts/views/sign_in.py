@@ -7,7 +7,6 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema, extend_schema_view
-from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.request import Request
@@ -32,7 +31,7 @@ from accounts.serializers.sign_in import (
 )
 from clearance import context
 from clearance.api.authentication import BearerAuthentication, KeyAuthentication
-from clearance.api.desk import Desk
+from clearance.api.desk import Desk, done
 from clearance.api.permissions import IsPerson
 
 
@@ -49,10 +48,6 @@ def _answer(tokens: accounts.Tokens) -> Response:
 
 def _here() -> str | None:
     return context.current().ip_address
-
-
-def _done() -> Response:
-    return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 @extend_schema_view(
@@ -84,19 +79,19 @@ class SignInViewSet(Desk):
     def logout(self, request: Request) -> Response:
         """End the sign-in, access tokens included."""
         accounts.sign_out(**self.validated(request), at=timezone.now())
-        return _done()
+        return done()
 
     @action(detail=False, methods=["post"], url_path="password/reset-request", serializer_class=ResetRequestInput)
     def request_reset(self, request: Request) -> Response:
         """Have a link mailed that sets a new password; the answer is the same where nobody has the address."""
         accounts.request_reset(**self.validated(request), at=timezone.now())
-        return _done()
+        return done()
 
     @action(detail=False, methods=["post"], url_path="password/reset", serializer_class=ResetInput)
     def reset_password(self, request: Request) -> Response:
         """Set a new password with the token of the mailed link; it is good once, for 15 minutes."""
         accounts.reset_password(**self.validated(request), at=timezone.now())
-        return _done()
+        return done()
 
 
 @extend_schema_view(
@@ -123,7 +118,7 @@ class OwnSignInViewSet(Desk):
     def logout_all(self, request: Request) -> Response:
         """End every sign-in of one's own, this one too, and every session of the back office."""
         accounts.sign_out_everywhere(user=request.user, at=timezone.now())
-        return _done()
+        return done()
 
     @action(detail=False, methods=["get"], serializer_class=SignInSerializer, pagination_class=None, filter_backends=())
     def sessions(self, request: Request) -> Response:
@@ -135,19 +130,19 @@ class OwnSignInViewSet(Desk):
         """Change one's own password; every other sign-in and session ends."""
         given = self.own(request, but=request.auth.sign_in_id)
         accounts.change_password(**given)
-        return _done()
+        return done()
 
     @action(detail=False, methods=["post"], url_path="email/send-verification")
     def send_verification(self, request: Request) -> Response:
         """Have a link mailed that proves that one's address is one's own."""
         accounts.send_verification(user=request.user, at=timezone.now())
-        return _done()
+        return done()
 
     @action(detail=False, methods=["post"], url_path="email/verify", serializer_class=TicketInput)
     def verify_email(self, request: Request) -> Response:
         """Prove one's address with the token of the mailed link."""
         accounts.verify_email(**self.validated(request), by=request.user, at=timezone.now())
-        return _done()
+        return done()
 
     @action(detail=False, methods=["post"], url_path="2fa/setup")
     def setup(self, request: Request) -> Response:
@@ -166,7 +161,7 @@ class OwnSignInViewSet(Desk):
     def disable(self, request: Request) -> Response:
         """Do without a second factor again, where the role does not require one."""
         accounts.disable_second_factor(**self.own(request))
-        return _done()
+        return done()
 
     @action(
         detail=False, methods=["post"], url_path="2fa/regenerate-backup-codes", serializer_class=CurrentPasswordInput

@@ -10,8 +10,9 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django_filters.rest_framework import DjangoFilterBackend
-from rest_framework import exceptions, serializers
+from rest_framework import exceptions, serializers, status
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from clearance.api.refusals import TooLarge, has_precondition
@@ -95,6 +96,11 @@ class Desk(GenericViewSet):
         if has_precondition(request):
             values["version"] = _precondition(request.headers["If-Match"])
         return values
+
+
+def done() -> Response:
+    """The answer where there is nothing more to say."""
+    return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 def _precondition(tag: str) -> int | None:
