@@ -1,7 +1,8 @@
 # One image for web, worker, beat and prepare; docker-compose.yml says which is which.
 FROM python:3.11-slim AS build
 COPY requirements.txt .
-RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes -r requirements.txt
+RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --no-deps --require-hashes \
+    --only-binary :all: -r requirements.txt && /venv/bin/pip check
 
 FROM python:3.11-slim
 ENV PATH=/venv/bin:$PATH \

