@@ -25,7 +25,7 @@ class Sessions(ModelBackend):
 
 
 class SessionStore(db.SessionStore):
-    """Keeps with a session whose it is, since when and from where (`clearance.admin.sign_in`), for a list of them."""
+    """Keeps with a session whose it is, since when and from where (`accounts.pages.sign_in`), for a list of them."""
 
     @classmethod
     def get_model_class(cls) -> type[BrowserSession]:

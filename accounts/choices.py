@@ -51,6 +51,7 @@ class KeyState(TextChoices):
 
 
 WORKING_DEPARTMENTS = (Department.BUSINESS_UNIT, Department.FINANCE, Department.CUSTOMS, Department.STORES)
+DEPARTMENTS = [(department.value, department.label) for department in WORKING_DEPARTMENTS]  # as choices of a field
 OWN_STEPS_ONLY = (Department.FINANCE, Department.CUSTOMS, Department.STORES)
 OVERSIGHT = (Department.INTERNAL_AUDIT, Department.MANAGEMENT)
 WORKING_ROLES = (Role.PPR, Role.APR, Role.MANAGER)

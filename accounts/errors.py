@@ -166,12 +166,6 @@ class IdempotencyKeyNotValid(Invalid):
     message = _("An Idempotency-Key has 1 to 255 printable ASCII characters. Send another, a UUID for example.")
 
 
-class IdempotencyKeyReused(Invalid):
-    code = "IDEMPOTENCY_KEY_REUSED"
-    field = "Idempotency-Key"
-    message = _("This Idempotency-Key came with another body before. Send a new request with a new key.")
-
-
 class IdempotencyInFlight(Conflict):
     code = "IDEMPOTENCY_IN_FLIGHT"
     message = _("The same request is still being worked on. Send it again in a few seconds, with the same key.")

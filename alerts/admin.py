@@ -19,18 +19,18 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts import selectors as people
-from accounts import services as accounts
 from accounts.models import User
+from accounts.pages.own_messages import MailForm, choose_mail
 from alerts import selectors
 from alerts import services as alerts
 from alerts.choices import AlertState, Audience, Severity
 from alerts.models import Alert, EscalationRule, Holiday, SweepRun
 from clearance.admin.desk import DeskAdmin, ReadOnlyDesk
-from clearance.admin.display import days_from, pill, tell_risk
+from clearance.admin.display import days_from, pill
 from clearance.admin.lists import DefaultedFilter
-from clearance.admin.own_messages import ChannelFields
 from clearance.admin.verbs import DateInput, Verb, VerbForm
 from clearance.clock import day_of
+from shipments.admin.display import tell_risk
 from shipments.models import Shipment
 from shipments.selectors import container_days
 
@@ -86,20 +86,6 @@ class AcknowledgeForm(VerbForm):
             (_("Days after the ETA"), alert.shipment.days_since_eta(on=self.on)),
             (_("OMR at risk"), alert.shipment.omr_told),
         ]
-
-
-class MailForm(ChannelFields, VerbForm):
-    """Which alerts come by mail and by text message to the person, or to the one who asks."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fit(self.target or self.by)
-
-
-def choose_mail(user: User, *, mail: list[str], sms: list[str], by: User, at: datetime) -> User:
-    """Have a person get these alerts by mail and by text message, and no others."""
-    accounts.choose_messages(user=user, mail=mail, sms=sms, by=by, at=at)
-    return user
 
 
 def _choose_own_mail(*, by: User, **given: Any) -> User:

@@ -34,9 +34,8 @@ from audit import selectors, wording
 from audit.choices import Action
 from audit.exports import FORMATS, download, evidence_pack
 from audit.models import AuditEntry, Seal
-from clearance.admin.desk import ReadOnlyDesk
+from clearance.admin.desk import DeskAdmin, ReadOnlyDesk
 from clearance.admin.display import pill
-from clearance.admin.history import HistoryMixin
 from clearance.admin.verbs import Button, DateInput
 from clearance.clock import day_of
 from clearance.errors import DomainError
@@ -317,10 +316,11 @@ def _behind(state: selectors.State) -> dict[str, Any]:
 
 # The schedules -------------------------------------------------------------------------------------------------------
 def _remember(model: Any) -> None:
-    """Give an admin that isn't ours the history page that all others have."""
+    """Have an admin that isn't ours keep no log of its own: its records have the history page that all others have."""
     stock = type(admin.site.get_model_admin(model))
     admin.site.unregister(model)
-    admin.site.register(model, type(stock.__name__, (HistoryMixin, stock), {}))
+    unlogged = dict.fromkeys(("log_addition", "log_change", "log_deletions"), DeskAdmin.log_addition)
+    admin.site.register(model, type(stock.__name__, (stock,), unlogged))
 
 
 for schedule in (PeriodicTask, CrontabSchedule, IntervalSchedule, SolarSchedule, ClockedSchedule):

@@ -21,6 +21,7 @@ from audit.choices import Action
 from audit.models import AuditEntry, Seal
 from audit.rules import TRACKED
 from clearance.clock import day_of, midnight
+from clearance.denials import label_of
 from outbox.models import Message
 from outbox.rules import Content
 from shipments.models import Shipment
@@ -66,11 +67,6 @@ def lies_under_shipment(shipment_id: int, *, alerts: QuerySet[Alert] | None = No
         | _entities(WorkflowStep, steps.values_list("pk", flat=True))
         | _entities(Alert, alerts.filter(shipment=shipment_id).order_by().values_list("pk", flat=True))
     )
-
-
-def label_of(model: type[models.Model]) -> str:
-    """How the trail calls the records of a model: by their table's, where the model is another name for them."""
-    return str((model._meta.concrete_model or model)._meta.label_lower)
 
 
 def _entities(model: type[models.Model], ids: QuerySet[models.Model, int] | list[int]) -> Q:

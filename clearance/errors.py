@@ -110,3 +110,9 @@ class ReasonMissing(Invalid):
     code = "REASON_MISSING"
     field = "reason"
     message = _("Say why, so that others understand it later.")
+
+
+class IdempotencyKeyReused(Invalid):
+    code = "IDEMPOTENCY_KEY_REUSED"
+    field = "Idempotency-Key"
+    message = _("This Idempotency-Key came with another body before. Send a new request with a new key.")

@@ -2,18 +2,19 @@
 
 from csp.constants import SELF, UNSAFE_INLINE
 from csp.decorators import csp_update
+from django.apps import apps
 from django.conf import settings
 from django.contrib import admin
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import include, path, re_path
+from django.urls import ResolverMatch, include, path, re_path
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
 
-from audit import selectors as trail
-from audit import services as audit
-from clearance import exposition, health
+from clearance import denials, exposition, health
 from clearance.api import refusals
 from clearance.errors import Forbidden, NotFound
 
@@ -38,16 +39,26 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Leave an entry of a page of the admin that the person may not use; the API's views answer themselves."""
     page = request.resolver_match
-    model_admin = getattr(getattr(page, "func", None), "model_admin", None)
+    model = _model_of(page)
     targets = request.GET.getlist("on")
     target = targets[0] if len(targets) == 1 else ""
-    audit.record_denial(
+    denials.note(
         Forbidden(),
-        entity_type=trail.label_of(model_admin.model) if model_admin else "page",
-        entity_id=page.kwargs.get("object_id", target) if model_admin else request.path,
+        about=model or "page",
+        record=page.kwargs.get("object_id", target) if model else request.path,
         attempted=f"{request.method} {request.path}",
     )
     return defaults.permission_denied(request, exception)
+
+
+def _model_of(page: ResolverMatch | None) -> type[Model] | None:
+    """Whose records a page of the back office shows, if it shows a model's."""
+    if page is None:
+        return None
+    if (desk := getattr(page.func, "model_admin", None)) is not None:
+        return desk.model
+    named = page.kwargs.keys() >= {"app_label", "model_name"}  # a page for records of every kind
+    return apps.get_model(page.kwargs["app_label"], page.kwargs["model_name"]) if named else None
 
 
 def failed(request: HttpRequest) -> HttpResponse:
@@ -64,6 +75,7 @@ handler403 = forbidden
 handler404 = not_found
 handler500 = failed
 
+forgotten = import_string("accounts.pages.sign_in.forgotten")
 v1 = [
     path("", include("accounts.urls")),
     path("", include("shipments.urls")),
@@ -86,8 +98,6 @@ urlpatterns = [
     path("metrics", exposition.metrics),
     path("api/v1/", include(v1)),
     re_path(r"^api(/[\s\S]*)?$", unknown_api_address),  # with line breaks, too
-    path(
-        f"{settings.ADMIN_PATH}password_reset/", admin.site.forgotten, name="admin_password_reset"
-    ),  # as Django links it
+    path(f"{settings.ADMIN_PATH}password_reset/", forgotten, name="admin_password_reset"),  # as Django links it
     path(settings.ADMIN_PATH, admin.site.urls),
 ]

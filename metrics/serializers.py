@@ -7,9 +7,8 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
-from accounts.choices import Department
+from accounts.choices import DEPARTMENTS, Department
 from clearance.api.desk import StrictSerializer
-from workflow.models import DEPARTMENTS
 
 ADDRESS = "https://clearance.example.com"
 MONEY = {"max_digits": 18, "decimal_places": 3}

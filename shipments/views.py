@@ -12,9 +12,9 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.doors.idempotency import repeatable
 from clearance.api import parsing
 from clearance.api.desk import Desk, done
-from clearance.api.idempotency import repeatable
 from clearance.api.refusals import etag
 from clearance.clock import day_of
 from clearance.errors import NotFound

@@ -6,10 +6,11 @@ import django_filters as filters
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from accounts.choices import DEPARTMENTS
 from clearance.api.filters import IdFilter, IsoDateFilter, TrueOrFalseFilter
 from clearance.clock import day_of
 from workflow.choices import StepStatus
-from workflow.models import DEPARTMENTS, WorkflowStep
+from workflow.models import WorkflowStep
 
 
 class StepFilters(filters.FilterSet):

@@ -11,7 +11,7 @@ from django.db import models
 from django.db.models import Case, Exists, F, Func, OuterRef, Q, Value, When
 from django.utils.translation import gettext_lazy as _
 
-from accounts.choices import OWN_STEPS_ONLY, WORKING_DEPARTMENTS, Department
+from accounts.choices import DEPARTMENTS, OWN_STEPS_ONLY, Department
 from accounts.models import Absence, Division, User
 from audit.models import History
 from shipments.choices import Status, TransportMode
@@ -20,8 +20,6 @@ from workflow.choices import ENTRY_FIELDS, CompletedVia, Due, StepStatus
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
-
-DEPARTMENTS = [(department.value, department.label) for department in WORKING_DEPARTMENTS]
 
 
 class WorkflowTemplateQuerySet(models.QuerySet["WorkflowTemplate"]):

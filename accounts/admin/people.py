@@ -29,7 +29,7 @@ from accounts.models import (
     SecondFactor,
     User,
 )
-from alerts.admin import MailForm, choose_mail
+from accounts.pages.own_messages import MailForm, choose_mail
 from audit import selectors as trail
 from audit.models import AuditEntry
 from clearance.admin.desk import DeskAdmin

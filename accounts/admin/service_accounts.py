@@ -29,9 +29,9 @@ from accounts.models import (
     ServiceAccount,
     User,
 )
+from audit.pages.history import READS_TRAIL
 from clearance.admin.desk import DeskAdmin
 from clearance.admin.display import moment, pill
-from clearance.admin.history import READS_TRAIL
 from clearance.admin.verbs import Button, DateInput, Verb, VerbForm
 from clearance.clock import midnight
 

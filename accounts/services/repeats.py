@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from django.db import OperationalError, connection, transaction
 from psycopg.errors import LockNotAvailable
 
-from accounts.errors import IdempotencyInFlight, IdempotencyKeyNotValid, IdempotencyKeyReused
+from accounts.errors import IdempotencyInFlight, IdempotencyKeyNotValid
 from accounts.models import KeptAnswer, User
+from clearance.errors import IdempotencyKeyReused
 
 # How long an answer is kept for the same request, and how long that one waits while the first is still under way.
 ANSWERS_ARE_KEPT_FOR = timedelta(hours=24)

@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import services as accounts
+from accounts.doors.idempotency import repeatable
 from accounts.filters import UserFilters
 from accounts.models import Override, User
 from accounts.serializers.people import (
@@ -28,7 +29,6 @@ from accounts.serializers.people import (
     UserSerializer,
 )
 from clearance.api.desk import Desk, done
-from clearance.api.idempotency import repeatable
 from clearance.errors import NotFound
 
 OVERRIDE_ID = OpenApiParameter("override_id", OpenApiTypes.INT, OpenApiParameter.PATH)

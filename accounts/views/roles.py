@@ -14,10 +14,10 @@ from rest_framework.views import APIView
 
 from accounts import rights, rules
 from accounts import services as accounts
+from accounts.doors.idempotency import repeatable
 from accounts.models import RoleGroup
 from accounts.serializers.roles import PermissionSerializer, PermissionsInput, RoleInput, RoleSerializer
 from clearance.api.desk import Desk, done
-from clearance.api.idempotency import repeatable
 from clearance.errors import NotFound
 
 

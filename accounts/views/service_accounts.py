@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import services as accounts
+from accounts.doors.idempotency import repeatable
 from accounts.filters import ServiceAccountFilters
 from accounts.models import ApiKey, User
 from accounts.serializers.service_accounts import (
@@ -26,7 +27,6 @@ from accounts.serializers.service_accounts import (
     ServiceAccountSerializer,
 )
 from clearance.api.desk import Desk, done
-from clearance.api.idempotency import repeatable
 from clearance.errors import NotFound
 
 

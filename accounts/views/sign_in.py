@@ -13,6 +13,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import services as accounts
+from accounts.doors.authentication import BearerAuthentication, KeyAuthentication
+from accounts.doors.permissions import IsPerson
 from accounts.models import SignIn
 from accounts.serializers.people import MeSerializer
 from accounts.serializers.sign_in import (
@@ -30,9 +32,7 @@ from accounts.serializers.sign_in import (
     TokensSerializer,
 )
 from clearance import context
-from clearance.api.authentication import BearerAuthentication, KeyAuthentication
 from clearance.api.desk import Desk, done
-from clearance.api.permissions import IsPerson
 
 
 def _answer(tokens: accounts.Tokens) -> Response:

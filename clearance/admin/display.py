@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import date, datetime
 from decimal import Decimal
 
-from django.conf import settings
 from django.db.models import Choices
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
@@ -13,9 +12,6 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-
-from shipments import rules
-from shipments.models import Shipment
 
 # What a browser calls itself, told by the first mark that fits: most claim to be the others as well.
 _BROWSERS = (
@@ -70,17 +66,3 @@ def days_from(day: date, *, on: date) -> str:
     if days > 0:
         return ngettext("%(days)d day ago", "%(days)d days ago", days) % {"days": days}
     return ngettext("in %(days)d day", "in %(days)d days", -days) % {"days": -days}
-
-
-def tell_risk(shipment: Shipment, *, on: date) -> None:
-    """Give a shipment what lists and pages say of its arrival: `risk_now`, `risk_pill`, `days_told`, `omr_told`."""
-    shipment.risk_now = rules.risk(status=shipment.status, cleared_on=shipment.cleared_on, eta=shipment.eta, on=on)
-    shipment.risk_pill = pill(shipment.risk_now)
-    shipment.days_told = days_from(shipment.eta, on=on)
-    omr = rules.omr_at_risk(
-        container_count=shipment.container_count,
-        eta=shipment.eta,
-        on=on,
-        daily_rate_omr=settings.DEMURRAGE_DAILY_RATE_OMR,
-    )
-    shipment.omr_told = money(omr) if shipment.risk_now else "–"

@@ -13,6 +13,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.options import IS_POPUP_VAR
 from django.contrib.admin.widgets import AdminDateWidget
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -23,9 +24,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from accounts.models import User
-from audit import selectors as trail
-from audit import services as audit
+from clearance import denials
 from clearance.clock import day_of
 from clearance.errors import DomainError, VersionConflict
 
@@ -46,7 +45,7 @@ class VerbForm(forms.Form):
     Knows the record that the verb is about (None for several, or for the whole list), who acts, and the day.
     """
 
-    def __init__(self, *args: Any, target: Any, by: User, on: date, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, target: Any, by: AbstractBaseUser, on: date, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.target, self.by, self.on = target, by, on
         self.is_stale = False
@@ -232,8 +231,7 @@ class VerbsMixin(admin.ModelAdmin):
 
     def record_denial(self, request: HttpRequest, refusal: DomainError, pk: object = "") -> None:
         """Leave an entry of a refusal in the trail, where it is a denial."""
-        attempted = f"{request.method} {request.path}"
-        audit.record_denial(refusal, entity_type=trail.label_of(self.model), entity_id=pk, attempted=attempted)
+        denials.note(refusal, about=self.model, record=pk, attempted=f"{request.method} {request.path}")
 
     def name_in_message(self, target: Model) -> str:
         """How a record is named when several are spoken of."""

@@ -17,15 +17,12 @@ from rest_framework import exceptions, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.errors import IdempotencyKeyReused
-from audit import selectors as trail
-from audit import services as audit
-from clearance import context, errors
+from clearance import context, denials, errors
 
 log = logging.getLogger("clearance.api")
 
 STATUS_OF: tuple[tuple[type[errors.DomainError], int], ...] = (
-    (IdempotencyKeyReused, status.HTTP_422_UNPROCESSABLE_ENTITY),
+    (errors.IdempotencyKeyReused, status.HTTP_422_UNPROCESSABLE_ENTITY),
     (errors.Invalid, status.HTTP_400_BAD_REQUEST),
     (errors.Unauthenticated, status.HTTP_401_UNAUTHORIZED),
     (errors.Forbidden, status.HTTP_403_FORBIDDEN),
@@ -129,10 +126,10 @@ def _refuse_from_desk(error: errors.DomainError, request: Request) -> Response:
 
 def _record_denial(refusal: errors.DomainError, given: Mapping[str, Any]) -> None:
     request, queryset = given["request"], getattr(given["view"], "queryset", None)
-    audit.record_denial(
+    denials.note(
         refusal,
-        entity_type="page" if queryset is None else trail.label_of(queryset.model),
-        entity_id=request.path if queryset is None else given["kwargs"].get("pk", ""),
+        about="page" if queryset is None else queryset.model,
+        record=request.path if queryset is None else given["kwargs"].get("pk", ""),
         attempted=f"{request.method} {request.path}",
     )
 

@@ -91,7 +91,7 @@ class Operation(AutoSchema):
 
 
 class BearerScheme(OpenApiAuthenticationExtension):
-    target_class = "clearance.api.authentication.BearerAuthentication"
+    target_class = "accounts.doors.authentication.BearerAuthentication"
     name = "accessToken"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
@@ -99,7 +99,7 @@ class BearerScheme(OpenApiAuthenticationExtension):
 
 
 class KeyScheme(OpenApiAuthenticationExtension):
-    target_class = "clearance.api.authentication.KeyAuthentication"
+    target_class = "accounts.doors.authentication.KeyAuthentication"
     name = "apiKey"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class KeyScheme(OpenApiAuthenticationExtension):
 
 
 class SessionScheme(OpenApiAuthenticationExtension):
-    target_class = "clearance.api.authentication.StaffSession"
+    target_class = "accounts.doors.authentication.StaffSession"
     name = "session"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from django.utils import timezone
 
 from accounts.models import User
 from alerts.tests import late
-from clearance.admin import today as today_page
-from clearance.admin.today import my_day
 from clearance.clock import day_of
 from clearance.tests import pages, recipes
+from metrics import pages as metrics_pages
 from shipments.models import Shipment
+from workflow.pages import my_day
 
 pytestmark = pytest.mark.django_db
 
@@ -118,7 +118,7 @@ class TestTheFirstPage:
         client = pages.signed_in(auditor)
         assert "those that cost most." not in client.get("/admin/").text
 
-        monkeypatch.setattr(today_page, "OVERSEEN", 2)
+        monkeypatch.setattr(metrics_pages, "OVERSEEN", 2)
 
         assert "2 of 3: those that cost most." in client.get("/admin/").text
         assert len(client.get(pages.list_of(Shipment), {"risk": "near"}).context["cl"].result_list) == 3

@@ -10,10 +10,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from clearance import sheets
-from clearance.admin.metrics import TITLES
 from clearance.clock import day_of
 from clearance.tests import pages
 from metrics import selectors as metrics
+from metrics.pages.figures import TITLES
 from metrics.selectors import rows
 from metrics.tests import histories
 from metrics.tests.histories import Past, done_by

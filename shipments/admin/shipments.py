@@ -21,13 +21,14 @@ from django.utils.translation import gettext_lazy as _
 from alerts.models import Alert
 from audit import selectors as trail
 from audit.models import AuditEntry
+from audit.pages.history import READS_TRAIL
 from clearance import sheets
 from clearance.admin.desk import DeskAdmin
-from clearance.admin.display import pill, tell_risk
-from clearance.admin.history import READS_TRAIL
+from clearance.admin.display import pill
 from clearance.admin.verbs import ReasonForm, Verb, VersionedForm
 from clearance.clock import day_of
 from shipments import services as shipments
+from shipments.admin.display import tell_risk
 from shipments.admin.filters import DeletedFilter, DivisionFilter, EtaChangesFilter, EtaFilter, RiskFilter
 from shipments.admin.forms import EtaForm, ImportForm, ShipmentForm
 from shipments.choices import Status

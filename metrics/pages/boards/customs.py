@@ -8,7 +8,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from clearance.admin.today.boards.parts import list_of, named, told
+from metrics.pages.boards.parts import list_of, named, told
 from metrics.selectors import boards
 from workflow.choices import Due
 from workflow.models import WorkflowStep

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -10,14 +11,17 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils import timezone, translation
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
 
 from accounts import services as accounts
 from accounts.choices import Language
 from accounts.models import User
 from alerts.choices import Severity
-from clearance.admin.verbs import show_refusal
+from clearance.admin.pages import page_context
+from clearance.admin.verbs import VerbForm, show_refusal
 from clearance.errors import DomainError
 from outbox.rules import TEXT_SEVERITIES, masked
 
@@ -53,12 +57,26 @@ class ChannelFields(forms.Form):
         self.fields["sms"].disabled = not self.fields["sms"].initial
 
 
+class MailForm(ChannelFields, VerbForm):
+    """Which alerts come by mail and by text message to the person, or to the one who asks."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fit(self.target or self.by)
+
+
+def choose_mail(user: User, *, mail: list[str], sms: list[str], by: User, at: datetime) -> User:
+    """Have a person get these alerts by mail and by text message, and no others."""
+    accounts.choose_messages(user=user, mail=mail, sms=sms, by=by, at=at)
+    return user
+
+
 class OwnMessagesForm(ChannelFields):
     language = forms.ChoiceField(label=_("Language"), choices=Language.choices, help_text=_("Of pages and messages."))
     field_order = ("language", "mail", "sms")
 
 
-def own_messages(request: HttpRequest, given: dict[str, Any]) -> HttpResponse:
+def own_messages(request: HttpRequest) -> HttpResponse:
     """Show what one gets and how, and choose anew."""
     user: Any = request.user
     form = OwnMessagesForm(request.POST or None, initial={"language": user.language})
@@ -72,4 +90,16 @@ def own_messages(request: HttpRequest, given: dict[str, Any]) -> HttpResponse:
             with translation.override(form.cleaned_data["language"]):
                 messages.success(request, gettext("Your choice counts from the next sweep on."))
             return HttpResponseRedirect(request.path)
-    return TemplateResponse(request, "admin/own_messages.html", {**given, "title": _("Your messages"), "form": form})
+    return TemplateResponse(request, "admin/own_messages.html", page_context(request, _("Your messages"), form=form))
+
+
+@require_POST
+def choose_language(request: HttpRequest) -> HttpResponse:
+    """Show all pages in another language from now on; back to where it was chosen."""
+    language = request.POST.get("language", "")
+    if language in Language.values:
+        accounts.choose_language(user=request.user, language=language, at=timezone.now())
+        with translation.override(language):
+            messages.success(request, gettext("Pages and messages are in English now."))
+    back = request.POST.get("back", "")
+    return HttpResponseRedirect(back if url_has_allowed_host_and_scheme(back, allowed_hosts=None) else "../")

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from clearance.admin.display import money, pill
-from clearance.admin.today.boards.parts import Fact, coming, list_of
+from metrics.pages.boards.parts import Fact, coming, list_of
 from metrics.selectors import boards
 from shipments.choices import Risk, Status
 from shipments.models import Shipment

@@ -14,8 +14,7 @@ from accounts import selectors as people
 from accounts import services as accounts
 from accounts.errors import ApiKeyRefused, ProviderUnavailable, TokenRefused
 from accounts.models import ApiKey, User
-from audit import services as audit
-from clearance import context
+from clearance import context, denials
 from clearance.api import refusals
 from clearance.errors import DomainError
 
@@ -121,7 +120,7 @@ class KeyAuthentication(BaseAuthentication):
         except ApiKeyRefused as refusal:
             if accounts.is_worth_telling(refusal, at=at):
                 attempted = f"{request.method} {request.path}"
-                audit.record_denial(refusal, entity_type="accounts.user", attempted=attempted)
+                denials.note(refusal, about=User, attempted=attempted)
             raise exceptions.AuthenticationFailed(str(refusal)) from refusal
         if found is None:
             return None

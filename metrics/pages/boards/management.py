@@ -15,10 +15,10 @@ from django.utils.translation import gettext as _
 from accounts.choices import Department
 from clearance.admin.charts import Chart
 from clearance.admin.display import money
-from clearance.admin.metrics import TITLES
-from clearance.admin.today.boards.parts import Fact, NoChart, list_of
 from metrics import rules
 from metrics import selectors as metrics
+from metrics.pages.boards.parts import Fact, NoChart, list_of
+from metrics.pages.figures import TITLES
 from shipments.choices import Status
 from shipments.models import Shipment
 

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 from accounts.choices import Department
-from clearance.admin.today.boards.business_unit import business_unit
-from clearance.admin.today.boards.customs import customs
-from clearance.admin.today.boards.finance import finance
-from clearance.admin.today.boards.internal_audit import internal_audit
-from clearance.admin.today.boards.management import management
-from clearance.admin.today.boards.stores import stores
+from metrics.pages.boards.business_unit import business_unit
+from metrics.pages.boards.customs import customs
+from metrics.pages.boards.finance import finance
+from metrics.pages.boards.internal_audit import internal_audit
+from metrics.pages.boards.management import management
+from metrics.pages.boards.stores import stores
 
 BOARDS: dict[str, Callable[..., dict[str, Any]]] = {
     Department.BUSINESS_UNIT: business_unit,

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from clearance.admin.charts import Chart
 from clearance.admin.display import money
-from clearance.admin.today.boards.parts import Fact, NoChart, list_of, told
+from metrics.pages.boards.parts import Fact, NoChart, list_of, told
 from metrics.selectors import boards
 from workflow.choices import Due
 from workflow.models import WorkflowStep

@@ -15,7 +15,7 @@ from accounts.choices import Department
 from alerts import selectors as alerts
 from alerts.models import Alert
 from audit import selectors as trail
-from clearance.admin.today.boards.parts import Fact, list_of
+from metrics.pages.boards.parts import Fact, list_of
 from metrics.selectors import boards
 from outbox.choices import Channel
 from workflow.choices import StepStatus

@@ -5,7 +5,7 @@ from __future__ import annotations
 from calendar import monthrange
 from collections.abc import Iterator
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
@@ -14,21 +14,20 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.choices import Department
+from accounts.choices import DEPARTMENTS, Department
 from clearance import sheets
 from clearance.admin.display import money
+from clearance.admin.pages import page_context
+from clearance.clock import day_of
 from clearance.errors import DomainError, InvalidFields
 from metrics import selectors as metrics
 from shipments.choices import EARLIEST_DATE, LATEST_DATE
-from workflow.models import DEPARTMENTS
-
-if TYPE_CHECKING:
-    from clearance.admin.site import ClearanceSite
 
 COSTLIEST = 10
 ONE_DAY = timedelta(days=1)
@@ -99,7 +98,7 @@ class RangeForm(forms.Form):
 
 
 # Export --------------------------------------------------------------------------------------------------------------
-def export(request: HttpRequest, figure: str, *, on: date) -> HttpResponse:
+def export(request: HttpRequest, figure: str) -> HttpResponse:
     """A figure and the rows behind it as a workbook; a refusal is told on the first page."""
     _require_permission(request)
     if figure not in TITLES:
@@ -109,7 +108,7 @@ def export(request: HttpRequest, figure: str, *, on: date) -> HttpResponse:
         field, faults = next(iter(form.errors.items()))
         return _refused(request, f"{LABELS[field]}: {faults[0]}")
     try:
-        answer, rows = metrics.with_rows(figure, form.asked(request, on=on))
+        answer, rows = metrics.with_rows(figure, form.asked(request, on=day_of(timezone.now())))
     except InvalidFields as refusal:
         fault = refusal.details()[0]
         return _refused(request, f"{LABELS[fault['field']]}: {fault['message']}")
@@ -153,9 +152,10 @@ def _cell(name: str, value: Any) -> Any:
 
 
 # The monthly report --------------------------------------------------------------------------------------------------
-def report(site: ClearanceSite, request: HttpRequest, *, year: int, month: int, on: date) -> HttpResponse:
+def report(request: HttpRequest, year: int, month: int) -> HttpResponse:
     """The figures of a month beside those of the month before, on a page that prints."""
     _require_permission(request)
+    on = day_of(timezone.now())
     try:
         first = date(year, month, 1)
     except ValueError as error:
@@ -165,8 +165,7 @@ def report(site: ClearanceSite, request: HttpRequest, *, year: int, month: int, 
     asked, before = (_month(request, day, on=on) for day in (first, first - ONE_DAY))
     spans = {one["department"]: one for one in metrics.clearance_time(asked)["departments"]}
     context = {
-        **site.each_context(request),
-        "title": _("Management report"),
+        **page_context(request, _("Management report")),
         "on": on,
         "month": first,
         "month_before": before.from_,

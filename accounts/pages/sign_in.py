@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,36 +11,35 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth import login, update_session_auth_hash
+from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import PasswordChangeForm, SetPasswordMixin
 from django.contrib.auth.views import LoginView, PasswordChangeView
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import render
 from django.template.response import TemplateResponse
 from django.urls import reverse, reverse_lazy
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
 from django.views.generic import FormView
 
-from accounts import selectors
+from accounts import provider, selectors
 from accounts import services as accounts
 from accounts.choices import Purpose
 from accounts.errors import LinkRefused
 from accounts.models import BrowserSession, SecondFactor, SignIn, User
-from audit import services as audit
-from clearance import context
+from clearance import context, denials
 from clearance.admin.display import browser
+from clearance.admin.pages import page_context
 from clearance.errors import DomainError
 
 BACKEND = "accounts.backends.Sessions"
-_NOTED_EVERY = timedelta(minutes=5)
 _PROVED, _CODE_WITHIN = "password_proved", timedelta(minutes=5)
 
 
 def refuse(request: HttpRequest, refusal: DomainError) -> None:
-    attempted = f"{request.method} {request.path}"
-    audit.record_denial(refusal, entity_type="page", entity_id=request.path, attempted=attempted)
+    denials.note(refusal, about="page", record=request.path, attempted=f"{request.method} {request.path}")
 
 
 def ask_for_code(request: HttpRequest, user: User, goal: str) -> HttpResponse:
@@ -49,12 +48,6 @@ def ask_for_code(request: HttpRequest, user: User, goal: str) -> HttpResponse:
     until = timezone.now() + _CODE_WITHIN
     request.session[_PROVED] = [user.pk, until.timestamp()]
     return HttpResponseRedirect(f"{reverse('admin:login_code')}?{urlencode({'next': goal})}")
-
-
-def too_many(request: HttpRequest, told: str) -> HttpResponse:
-    """Tell a stranger that it is enough for now."""
-    given = {**admin.site.each_context(request), "title": gettext("Signing in did not work"), "told": told}
-    return render(request, "admin/too_many.html", given, status=429)
 
 
 def _where_and_when() -> dict[str, Any]:
@@ -77,13 +70,6 @@ def _note_opening(request: HttpRequest) -> None:
     }
 
 
-def note_use(request: HttpRequest) -> None:
-    """Note in a session every five minutes that it is used; others stay as they are, and aren't written."""
-    opened, at = request.session.get("opened"), timezone.now()
-    if opened and datetime.fromisoformat(opened["seen_at"]) <= at - _NOTED_EVERY:
-        request.session["opened"] = {**opened, "seen_at": at.isoformat()}
-
-
 # Signing in ----------------------------------------------------------------------------------------------------------
 class SignInForm(AdminAuthenticationForm):
     """Asks the desk, which counts failures; has the trail know who was kept out."""
@@ -102,10 +88,33 @@ class SignInForm(AdminAuthenticationForm):
         return given
 
 
-class SignInPage(LoginView):
+class SitePage:
+    """A view in the frame of the back office."""
+
+    title: Any = ""
+
+    def get_context_data(self, **given: Any) -> dict[str, Any]:
+        return {**page_context(self.request, self.title), **super().get_context_data(**given)}
+
+
+class SignInPage(SitePage, LoginView):
+    title = _("Log in")
     template_name = "admin/login.html"
     authentication_form = SignInForm
     next_page = reverse_lazy("admin:index")
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.method == "GET" and admin.site.has_permission(request):
+            return HttpResponseRedirect(reverse("admin:index"))
+        return super().dispatch(request, *args, **kwargs)
+
+    def get_context_data(self, **given: Any) -> dict[str, Any]:
+        return super().get_context_data(
+            **given,
+            app_path=self.request.get_full_path(),
+            username=self.request.user.get_username(),
+            company_sign_in=provider.signs_people_in(),
+        )
 
     def form_valid(self, form: SignInForm) -> HttpResponse:
         if form.needs_code:
@@ -144,6 +153,7 @@ class CodeForm(forms.Form):
 
 
 class CodePage(SignInPage):
+    title = _("Second factor")
     template_name = "admin/login_code.html"
     authentication_form = CodeForm
 
@@ -151,7 +161,7 @@ class CodePage(SignInPage):
         _user_id, until = request.session.get(_PROVED, (None, 0))
         if timezone.now().timestamp() >= until:
             return HttpResponseRedirect(reverse("admin:login"))
-        return super().dispatch(request, *args, **kwargs)
+        return LoginView.dispatch(self, request, *args, **kwargs)
 
     def form_valid(self, form: CodeForm) -> HttpResponse:
         del self.request.session[_PROVED]
@@ -166,15 +176,20 @@ class ForgottenForm(forms.Form):
     )
 
 
-class ForgottenPage(FormView):
+class ForgottenPage(SitePage, FormView):
     """Says the same whether or not anybody has the address."""
 
+    title = _("Forgotten the password?")
     template_name = "admin/forgotten.html"
     form_class = ForgottenForm
 
     def form_valid(self, form: ForgottenForm) -> HttpResponse:
         accounts.request_reset(email=form.cleaned_data["email"], at=timezone.now())
         return self.render_to_response(self.get_context_data(is_done=True))
+
+
+# Mounted beside the others, under the name by which the stock page of signing in links it.
+forgotten = never_cache(login_not_required(ForgottenPage.as_view()))
 
 
 class NewPasswordForm(SetPasswordMixin, forms.Form):
@@ -189,9 +204,10 @@ class NewPasswordForm(SetPasswordMixin, forms.Form):
         return self.cleaned_data
 
 
-class NewPasswordPage(FormView):
+class NewPasswordPage(SitePage, FormView):
     """Opening the link changes nothing; sending the form does."""
 
+    title = _("Set a new password")
     template_name = "admin/new_password.html"
     form_class = NewPasswordForm
     purpose = Purpose.RESET
@@ -221,6 +237,7 @@ class NewPasswordPage(FormView):
 class InvitationPage(NewPasswordPage):
     """The page behind the link of an invitation."""
 
+    title = _("Welcome to Clearance")
     template_name = "admin/invitation.html"
     purpose = Purpose.INVITE
     desk = staticmethod(accounts.accept_invitation)
@@ -241,7 +258,8 @@ class OwnPasswordForm(PasswordChangeForm):
         return self.cleaned_data
 
 
-class OwnPasswordPage(PasswordChangeView):
+class OwnPasswordPage(SitePage, PasswordChangeView):
+    title = PasswordChangeView.title
     form_class = OwnPasswordForm
     template_name = "admin/own_password.html"
     success_url = reverse_lazy("admin:password_change_done")
@@ -261,7 +279,7 @@ class OwnPasswordPage(PasswordChangeView):
 
 
 # One's own sign-in ---------------------------------------------------------------------------------------------------
-def own_sign_in(request: HttpRequest, given: dict[str, Any]) -> HttpResponse:
+def own_sign_in(request: HttpRequest) -> HttpResponse:
     """Show how one signs in, and do what one of its forms asks for; backup codes are shown this once."""
     codes: list[str] | None = None
     if request.method == "POST":
@@ -278,16 +296,16 @@ def own_sign_in(request: HttpRequest, given: dict[str, Any]) -> HttpResponse:
     return TemplateResponse(
         request,
         "admin/own_sign_in.html",
-        {
-            **given,
-            "title": _("Your sign-in"),
-            "codes": codes,
-            "enrolment": accounts.pending_second_factor(user),
-            "factor": SecondFactor.objects.confirmed().filter(user=user).first(),
-            "codes_left": accounts.backup_codes_left(user),
-            "browsers": _browsers(request),
-            "sign_ins": SignIn.objects.live(at=at).filter(user=user),
-        },
+        page_context(
+            request,
+            _("Your sign-in"),
+            codes=codes,
+            enrolment=accounts.pending_second_factor(user),
+            factor=SecondFactor.objects.confirmed().filter(user=user).first(),
+            codes_left=accounts.backup_codes_left(user),
+            browsers=_browsers(request),
+            sign_ins=SignIn.objects.live(at=at).filter(user=user),
+        ),
     )
 
 
@@ -344,7 +362,7 @@ _DEEDS: dict[str, Callable[[HttpRequest], list[str] | None]] = {
 }
 
 
-def verify_email(request: HttpRequest, given: dict[str, Any]) -> HttpResponse:
+def verify_email(request: HttpRequest) -> HttpResponse:
     """The page behind the link of the mail: opening it changes nothing, its button does."""
     if request.method == "POST":
         try:
@@ -354,5 +372,5 @@ def verify_email(request: HttpRequest, given: dict[str, Any]) -> HttpResponse:
         else:
             messages.success(request, gettext("Your e-mail address is verified."))
         return HttpResponseRedirect(reverse("admin:own_sign_in"))
-    page = {**given, "title": _("Verify the e-mail address"), "token": request.GET.get("token", "")}
+    page = page_context(request, _("Verify the e-mail address"), token=request.GET.get("token", ""))
     return TemplateResponse(request, "admin/verify_email.html", page)

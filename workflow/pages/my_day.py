@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
 
+from django.contrib import admin
 from django.db.models import Count, F, Q, Window
 from django.db.models.functions import RowNumber
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from accounts.choices import WORKING_ROLES, Department
-from clearance.admin.display import pill, tell_risk
+from clearance.admin.display import pill
+from clearance.admin.pages import Section
+from shipments.admin.display import tell_risk
 from shipments.models import Shipment
 from shipments.selectors import container_days
 from workflow import selectors as workflow
@@ -18,22 +21,20 @@ from workflow.choices import StepStatus
 from workflow.models import WorkflowStep
 from workflow.selectors import Turn
 
-if TYPE_CHECKING:
-    from clearance.admin.site import ClearanceSite
-
 MOST_READ = 50  # of my steps whose turn it is, and of those that wait; the list has all of them
 MY_STEPS = 15
 WAITING = 8
 
 
-def my_steps(site: ClearanceSite, request: HttpRequest, *, on: date) -> dict[str, Any]:
+def my_steps(request: HttpRequest, *, on: date) -> Section | None:
     """My open steps, the most money at risk first, then the oldest: those whose turn it is, and those that wait.
 
     A step that follows another one of mine comes along with that one.
     """
     user = request.user
-    if user.role not in WORKING_ROLES or user.has_oversight:
-        return {"does_steps": False}
+    does_steps = user.role in WORKING_ROLES and not user.has_oversight
+    if not does_steps or not user.has_perm("workflow.view_workflowstep"):
+        return None
     mine = WorkflowStep.objects.listed_for(user).in_care_of(user, on=on).open().of_active_shipments()
     counts = mine.aggregate(
         overdue=Count("pk", filter=Q(target_date__lt=on, is_optional=False)),
@@ -42,7 +43,7 @@ def my_steps(site: ClearanceSite, request: HttpRequest, *, on: date) -> dict[str
         others=Count("pk", filter=Q(target_date__gt=on + timedelta(days=7)) | Q(target_date__lt=on, is_optional=True)),
     )
     if not any(counts.values()):
-        return {"does_steps": True, "counts": counts, "my_steps": [], "waiting": []}
+        return _section(counts, [], [])
     steps = list(
         mine.filter(target_date__lte=on + timedelta(days=7))
         .annotate(container_days=container_days(on=on))
@@ -59,18 +60,18 @@ def my_steps(site: ClearanceSite, request: HttpRequest, *, on: date) -> dict[str
     now = [turn for turn in turns if turn.is_now][:MY_STEPS]
     waiting = [turn for turn in turns if turn.waits_for][:WAITING]
     for turn in (*now, *waiting):
-        _tell(turn, site, request, on=on)
-    return {
-        "does_steps": True,
-        "counts": counts,
-        "my_steps": [turn.step for turn in now],
-        "waiting": [turn.step for turn in waiting],
-    }
+        _tell(turn, request, on=on)
+    return _section(counts, [turn.step for turn in now], [turn.step for turn in waiting])
 
 
-def _tell(turn: Turn, site: ClearanceSite, request: HttpRequest, *, on: date) -> None:
+def _section(counts: dict[str, int], steps: list[WorkflowStep], waiting: list[WorkflowStep]) -> Section:
+    links = [("my-steps", _("My steps")), *([("waiting", _("What I wait for"))] if waiting else [])]
+    return Section("admin/today/my_day.html", {"counts": counts, "my_steps": steps, "waiting": waiting}, links)
+
+
+def _tell(turn: Turn, request: HttpRequest, *, on: date) -> None:
     """Give a step what its row says."""
-    step, page = turn.step, site.get_model_admin(WorkflowStep)
+    step, page = turn.step, admin.site.get_model_admin(WorkflowStep)
     step.buttons = page.buttons(request, step, back=request.get_full_path())
     step.days_overdue = (on - step.target_date).days if step.status == StepStatus.OVERDUE else 0
     step.pill = pill(StepStatus(step.status))

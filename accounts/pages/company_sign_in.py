@@ -16,17 +16,19 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from django.views.generic import View
 from mozilla_django_oidc.auth import OIDCAuthenticationBackend
 from mozilla_django_oidc.views import OIDCAuthenticationCallbackView, OIDCAuthenticationRequestView
 
 from accounts import provider
 from accounts import services as accounts
+from accounts.doors.authentication import PROVED_ELSEWHERE
 from accounts.errors import IdentityNotProved, ProviderUnavailable, RefusedByProvider, SignInNotBegun
 from accounts.models import BrowserSession, User
+from accounts.pages import sign_in
 from clearance import calls
-from clearance.admin import sign_in
-from clearance.api.authentication import PROVED_ELSEWHERE
+from clearance.admin.pages import page_context
 from clearance.errors import DomainError, Unavailable
 
 log = logging.getLogger("clearance.sign_in")
@@ -147,17 +149,17 @@ class CallbackPage(_OurSettings, OIDCAuthenticationCallbackView):
         return begun or {}
 
 
-def start(request: HttpRequest, given: dict[str, Any]) -> HttpResponse:
+def start(request: HttpRequest) -> HttpResponse:
     """The way to the provider."""
-    return _or_said_why_not(StartPage, request, given)
+    return _or_said_why_not(StartPage, request)
 
 
-def callback(request: HttpRequest, given: dict[str, Any]) -> HttpResponse:
+def callback(request: HttpRequest) -> HttpResponse:
     """The way back."""
-    return _or_said_why_not(CallbackPage, request, given)
+    return _or_said_why_not(CallbackPage, request)
 
 
-def _or_said_why_not(view: type[View], request: HttpRequest, given: dict[str, Any]) -> HttpResponse:
+def _or_said_why_not(view: type[View], request: HttpRequest) -> HttpResponse:
     """Show a refusal in plain words; without a provider there is no such page."""
     if not provider.signs_people_in():
         raise Http404
@@ -169,7 +171,8 @@ def _or_said_why_not(view: type[View], request: HttpRequest, given: dict[str, An
         log.warning("the company sign-in was refused: %s (%r)", refusal.code, str(why)[:80])
         if not refusal.context.get("is_stray"):
             sign_in.refuse(request, refusal)
-        shown = {**given, "refusal": refusal, "next": request.session.get("oidc_login_next") or ""}
+        goal = request.session.get("oidc_login_next") or ""
+        shown = page_context(request, _("Signing in did not work"), refusal=refusal, next=goal)
         status = 503 if isinstance(refusal, Unavailable) else 403
         return TemplateResponse(request, "admin/company_sign_in_refused.html", shown, status=status)
 

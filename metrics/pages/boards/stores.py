@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from clearance.admin.today.boards.parts import Fact, coming, list_of, named
+from metrics.pages.boards.parts import Fact, coming, list_of, named
 from metrics.selectors import boards
 from workflow.choices import Due
 from workflow.models import WorkflowStep
