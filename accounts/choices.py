@@ -25,11 +25,16 @@ class Role(TextChoices):
     READ_ONLY = "ReadOnly", _("Read only")
 
 
-class Language(TextChoices):
-    """Languages of pages and messages."""
+class MessageKind(TextChoices):
+    """The messages about people's accounts."""
 
-    ENGLISH = "en", "English"
-    ARABIC = "ar", "العربية"
+    LOCKOUT = "lockout", _("Signing in was locked")
+    PASSWORD_RESET = "password_reset", _("Set a new password")
+    EMAIL_VERIFICATION = "email_verification", _("Verify the e-mail address")
+    INVITATION = "invitation", _("Invitation to Clearance")
+    WELCOME = "welcome", _("Welcome to Clearance")
+    PASSWORD_CHANGED = "password_changed", _("The password was changed")
+    SECOND_FACTOR_OFF = "second_factor_off", _("The second factor was turned off")
 
 
 class Purpose(TextChoices):

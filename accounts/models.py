@@ -23,7 +23,8 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from accounts import rights
-from accounts.choices import OVERSIGHT, SERVICE_ROLES, WORKING_ROLES, Department, KeyState, Language, Purpose, Role
+from accounts.choices import OVERSIGHT, SERVICE_ROLES, WORKING_ROLES, Department, KeyState, Purpose, Role
+from clearance.languages import Language
 from outbox.models import Message
 
 E164 = r"^\+[1-9][0-9]{6,14}$"

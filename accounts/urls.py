@@ -4,6 +4,7 @@ from rest_framework.routers import SimpleRouter
 from accounts.views import (
     OwnSignInViewSet,
     PermissionList,
+    PreferencesViewSet,
     RoleViewSet,
     ServiceAccountViewSet,
     SignInViewSet,
@@ -17,4 +18,8 @@ router.register("users", UserViewSet, basename="user")
 router.register("service-accounts", ServiceAccountViewSet, basename="service-account")
 router.register("roles", RoleViewSet, basename="role")
 
-urlpatterns = [*router.urls, path("permissions", PermissionList.as_view())]
+urlpatterns = [
+    *router.urls,
+    path("permissions", PermissionList.as_view()),
+    path("preferences", PreferencesViewSet.as_view({"get": "retrieve", "patch": "partial_update"})),
+]

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -23,20 +23,19 @@ from accounts.models import User
 from accounts.pages.own_messages import MailForm, choose_mail
 from alerts import selectors
 from alerts import services as alerts
-from alerts.choices import AlertState, Audience, Severity
+from alerts.choices import AlertState, Audience
 from alerts.models import Alert, EscalationRule, Holiday, SweepRun
 from clearance.admin.desk import DeskAdmin, ReadOnlyDesk
-from clearance.admin.display import days_from, pill
+from clearance.admin.display import BUTTON, NOTHING, days_from, pill
 from clearance.admin.lists import DefaultedFilter
 from clearance.admin.verbs import DateInput, Verb, VerbForm
 from clearance.clock import day_of
+from outbox.choices import Severity
 from shipments.admin.display import tell_risk
 from shipments.models import Shipment
 from shipments.selectors import container_days
 
 MOST_OF_A_SHIPMENT = 50
-BUTTON = '<a class="button" href="{}">{}<span class="visually-hidden"> {}</span></a>'
-NOTHING = mark_safe("&nbsp;")  # the stock list writes a dash into an empty cell
 STATE_EXPLAINED = {
     AlertState.OPEN: _("the step is open and the ladder goes on"),
     AlertState.RESOLVED: _("the step is closed"),

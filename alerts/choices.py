@@ -1,13 +1,15 @@
-"""Severities, audiences, states."""
+"""Audiences, states, and the messages about them."""
 
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
 
-class Severity(TextChoices):
-    WARNING = "warning", _("Warning")
-    CRITICAL = "critical", _("Critical")
-    URGENT = "urgent", _("Urgent")
+class MessageKind(TextChoices):
+    """The messages that alerts write."""
+
+    DIGEST = "digest", _("Digest of alerts")
+    SHIPMENT_ALERT = "shipment_alert", _("Alert about one shipment")
+    URGENT_ALERT = "urgent_alert", _("Urgent alerts")
 
 
 class Audience(TextChoices):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import django_filters as filters
 from django.db.models import QuerySet
 
-from alerts.choices import AlertState, Severity
+from alerts.choices import AlertState
 from alerts.models import Alert
 from clearance.api.filters import IdFilter, TrueOrFalseFilter, WholeNumberFilter
+from outbox.choices import Severity
 from shipments.models import Shipment
 
 

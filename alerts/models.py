@@ -12,7 +12,8 @@ from django.db.models import Case, Count, Exists, F, OuterRef, Q, Value, When
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Absence, User
-from alerts.choices import AlertState, Audience, Mail, Severity
+from alerts.choices import AlertState, Audience, Mail
+from outbox.choices import Severity
 from outbox.models import Message
 from shipments.choices import Status
 from shipments.models import Shipment

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from alerts.choices import Audience, Severity
+from alerts.choices import Audience
+from outbox.choices import Severity
 
 FRIDAY, SATURDAY = 4, 5
 WEEKEND = (FRIDAY, SATURDAY)

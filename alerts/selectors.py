@@ -22,10 +22,10 @@ from django.utils.translation import ngettext
 from accounts.choices import Department, Role
 from accounts.models import User
 from alerts import rules
-from alerts.choices import AlertState, Audience
+from alerts.choices import AlertState, Audience, MessageKind
 from alerts.models import Alert, EscalationRule, Holiday, SweepRun
 from clearance.clock import day_of
-from outbox.choices import Delivery, MessageKind, SmsName
+from outbox.choices import Delivery, SmsName
 from outbox.errors import Undeliverable
 from outbox.models import Message, SmsTemplate, WantedText
 from outbox.rules import Content

@@ -5,9 +5,10 @@ from __future__ import annotations
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
-from alerts.choices import AlertState, Severity
+from alerts.choices import AlertState
 from alerts.models import Alert
 from clearance.api.desk import StrictSerializer
+from outbox.choices import Severity
 
 SHOWN = {
     "id": 7031,

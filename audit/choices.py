@@ -17,3 +17,9 @@ class Channel(models.TextChoices):
     COMMAND = "command", _("command")
     TASK = "task", _("background task")
     SYSTEM = "system", _("system")
+
+
+class MessageKind(models.TextChoices):
+    """The messages about the trail."""
+
+    SEAL_ANCHOR = "seal_anchor", _("Newest seal of the trail")

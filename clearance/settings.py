@@ -267,7 +267,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "Department": "accounts.choices.Department",
         "RoleWithin": "accounts.choices.Role",
-        "SeverityEnum": "alerts.choices.Severity",
+        "SeverityEnum": "outbox.choices.Severity",
         "WorkingDepartment": "accounts.choices.DEPARTMENTS",
         "KeyState": "accounts.choices.KeyState",
         "ServiceRole": "accounts.choices.SERVICE_ROLE_CHOICES",
@@ -292,8 +292,8 @@ CELERY_TASK_QUEUES = [Queue(name, Exchange(name), routing_key=name) for name in 
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "alerts.tasks.sweep": "alerts",
-    "alerts.tasks.deliver": "mail",
-    "alerts.tasks.deliver_texts": "mail",
+    "outbox.tasks.deliver": "mail",
+    "outbox.tasks.deliver_texts": "mail",
 }
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

@@ -82,7 +82,6 @@ v1 = [
     path("", include("workflow.urls")),
     path("", include("alerts.urls")),
     path("", include("metrics.urls")),
-    path("", include("outbox.urls")),
     path("", include("audit.urls")),
     path("health", health.Health.as_view()),
     path("health/live", health.Live.as_view()),

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Case, Count, Min, QuerySet, Value, When
+from django.db.models import Case, QuerySet, Value, When
 from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -18,30 +18,26 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, ngettext, override
+from django.utils.translation import gettext, override
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
-from accounts.choices import Language
-from accounts.models import User
-from alerts.admin import BUTTON, NOTHING
-from alerts.models import Alert
 from clearance.admin.desk import DeskAdmin, ReadOnlyDesk
-from clearance.admin.display import pill
+from clearance.admin.display import BUTTON, NOTHING, pill
 from clearance.admin.verbs import Button, Verb
-from outbox import rules, samples
+from clearance.languages import Language
+from outbox import messages, rules
 from outbox import services as outbox
-from outbox.choices import MAILS, Channel, Delivery, MessageKind
+from outbox.choices import Channel, Delivery
 from outbox.errors import Undeliverable
 from outbox.models import Carrier, Message, SmsTemplate
 from outbox.rules import Content
-from outbox.selectors import COMPOSE
 
 # Nothing but its own styles: what a mail shows, it brings along.
 PREVIEW_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 
-def _resend(message: Message, *, by: User, at: datetime) -> None:
+def _resend(message: Message, *, by: rules.Person, at: datetime) -> None:
     outbox.resend(message_id=message.pk, by=by, at=at)
 
 
@@ -53,7 +49,7 @@ def composed(message: Message, language: str, *, at: datetime) -> Content | None
     message.recipient.language = language  # of this copy in memory only
     try:
         with override(language):
-            content = COMPOSE[message.kind](message, at)
+            content = messages.kinds()[message.kind].compose(message, at)
     except Undeliverable:
         return None
     return content and content.without_secret()
@@ -71,13 +67,24 @@ def _both_languages(compose: Callable[[Language], Any]) -> list[dict[str, Any]]:
     ]
 
 
+class KindFilter(admin.SimpleListFilter):
+    title = _("kind")
+    parameter_name = "kind__exact"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(kind.code, kind.name) for kind in messages.kinds().values()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Message]) -> QuerySet[Message]:
+        return queryset.filter(kind=self.value()) if self.value() else queryset
+
+
 @admin.register(Message)
 class MessageAdmin(ReadOnlyDesk):
     """Messages are written by what causes them and sent by the worker; here one sees how their delivery stands."""
 
     list_display = ("about", "kind_told", "created_at", "state", "trouble", "verbs_here")
     list_display_links = ("about",)
-    list_filter = ("delivery", "channel", "kind", ("recipient", admin.RelatedOnlyFieldListFilter))
+    list_filter = ("delivery", "channel", KindFilter, ("recipient", admin.RelatedOnlyFieldListFilter))
     search_fields = ("recipient__full_name", "recipient__email", "recipient__phone")
     search_help_text = _("Name, address or phone number of the recipient.")
     sortable_by = ()
@@ -144,11 +151,12 @@ class MessageAdmin(ReadOnlyDesk):
     # The list --------------------------------------------------------------------------------------------------------
     def prepare(self, rows: list[Message], request: HttpRequest) -> None:
         """Ask once what the messages of the page are about."""
-        about = Alert.objects.filter(outbox_message__in=[row.pk for row in rows]).order_by().values("outbox_message")
-        counted = about.annotate(alerts=Count("pk"), number=Min("shipment__shipment_number"))
-        found = {row["outbox_message"]: row for row in counted} if rows else {}
+        known = messages.kinds()
+        told: dict[int, str] = {}
+        for tell in {known[row.kind].about for row in rows} - {None}:
+            told |= tell([row.pk for row in rows])
         for message in rows:
-            message.told = found.get(message.pk)
+            message.told = told.get(message.pk, "")
             message.buttons = self.buttons(request, message, back=request.get_full_path())
 
     @admin.display(description=_("recipient"))
@@ -159,15 +167,10 @@ class MessageAdmin(ReadOnlyDesk):
 
     @admin.display(description=_("kind"))
     def kind_told(self, message: Message) -> SafeString | str:
-        told, kind = getattr(message, "told", None), MessageKind(message.kind)
-        if message.channel == Channel.SMS:
-            return format_html('{} <span class="aside below">{}</span>', kind.label, message.get_channel_display())
-        if told is None:
-            return kind.label
-        if kind == MessageKind.SHIPMENT_ALERT:
-            return format_html('{} <span class="aside below"><bdi>{}</bdi></span>', kind.label, told["number"])
-        count = ngettext("%(count)d alert", "%(count)d alerts", told["alerts"]) % {"count": told["alerts"]}
-        return format_html('{} <span class="aside below">{}</span>', kind.label, count)
+        told = message.get_channel_display() if message.channel == Channel.SMS else getattr(message, "told", "")
+        if not told:
+            return message.kind_name
+        return format_html('{} <span class="aside below"><bdi>{}</bdi></span>', message.kind_name, told)
 
     @admin.display(description=_("delivery"))
     def state(self, message: Message) -> SafeString:
@@ -255,7 +258,7 @@ class MessageAdmin(ReadOnlyDesk):
                 **self.admin_site.each_context(request),
                 "title": _("Wording of all messages"),
                 "opts": self.opts,
-                "mails": [{"kind": kind, "previews": _mails(kind, at=at)} for kind in MAILS],
+                "mails": [{"kind": kind, "previews": _mails(kind, at=at)} for kind in messages.mails()],
                 "texts": [{"template": one, "previews": _texts(one)} for one in SmsTemplate.objects.all()],
                 "may_word": request.user.has_perm("outbox.change_smstemplate"),
             },
@@ -265,21 +268,21 @@ class MessageAdmin(ReadOnlyDesk):
         """The HTML of a made-up mail alone."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        if kind not in samples.SAMPLES or language not in Language.values:
+        if kind not in {one.code for one in messages.mails()} or language not in Language.values:
             raise Http404
-        content = samples.mail(kind, language=Language(language), at=timezone.now())
+        content = messages.sample(kind, language=Language(language), at=timezone.now())
         return HttpResponse(content.html, headers={"Content-Security-Policy": PREVIEW_POLICY})
 
 
-def _mails(kind: MessageKind, *, at: datetime) -> list[dict[str, Any]]:
-    previews = _both_languages(lambda language: samples.mail(kind, language=language, at=at))
+def _mails(kind: messages.Kind, *, at: datetime) -> list[dict[str, Any]]:
+    previews = _both_languages(lambda language: messages.sample(kind.code, language=language, at=at))
     for preview in previews:
-        preview["url"] = reverse("admin:outbox_message_sample", args=[kind, preview["language"]])
+        preview["url"] = reverse("admin:outbox_message_sample", args=[kind.code, preview["language"]])
     return previews
 
 
 def _texts(template: SmsTemplate) -> list[dict[str, Any]]:
-    previews = _both_languages(lambda language: samples.text(template, language=language))
+    previews = _both_languages(lambda language: messages.sample_text(template, language=language))
     for preview in previews:
         preview["segments"] = rules.segments(preview["content"])
     return previews

@@ -1,4 +1,4 @@
-"""What a message is, how it goes, and where it stands."""
+"""How a message goes, how loud it is, and where it stands."""
 
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
@@ -11,24 +11,12 @@ class Channel(TextChoices):
     SMS = "sms", _("Text message")
 
 
-class MessageKind(TextChoices):
-    """Each kind of mail has its templates in `templates/mail/<kind>.{txt,html}`; a text's is an `SmsTemplate`."""
+class Severity(TextChoices):
+    """How loud a message is; people choose by it what reaches them, and how."""
 
-    DIGEST = "digest", _("Digest of alerts")
-    SHIPMENT_ALERT = "shipment_alert", _("Alert about one shipment")
-    SEAL_ANCHOR = "seal_anchor", _("Newest seal of the trail")
-    LOCKOUT = "lockout", _("Signing in was locked")
-    PASSWORD_RESET = "password_reset", _("Set a new password")
-    EMAIL_VERIFICATION = "email_verification", _("Verify the e-mail address")
-    INVITATION = "invitation", _("Invitation to Clearance")
-    WELCOME = "welcome", _("Welcome to Clearance")
-    PASSWORD_CHANGED = "password_changed", _("The password was changed")
-    SECOND_FACTOR_OFF = "second_factor_off", _("The second factor was turned off")
-    URGENT_ALERT = "urgent_alert", _("Urgent alerts")
-
-
-TEXTS = frozenset({MessageKind.URGENT_ALERT})
-MAILS = tuple(kind for kind in MessageKind if kind not in TEXTS)
+    WARNING = "warning", _("Warning")
+    CRITICAL = "critical", _("Critical")
+    URGENT = "urgent", _("Urgent")
 
 
 class SmsName(TextChoices):

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, Protocol
 
-from alerts.choices import Severity
-from outbox.choices import SmsName
+from outbox.choices import Severity, SmsName
 from outbox.errors import BracesUnmatched, TextTooLong, UnknownVariables
 from outbox.models import Message
 
@@ -17,6 +17,19 @@ REFUSALS = 3
 RETRY = timedelta(minutes=5)
 PROBE = timedelta(minutes=1)
 HIDDEN = "•••"
+
+
+class Person(Protocol):
+    """What the outbox knows of people, whatever model they are: how to reach them, and what they may."""
+
+    pk: Any
+    email: str
+    phone: str
+    language: str
+    is_active: bool
+    is_service: bool
+
+    def has_perm(self, perm: str) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,12 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from accounts import services as accounts
-from accounts.choices import Language
 from accounts.models import User
-from alerts.choices import Severity
 from clearance.admin.pages import page_context
 from clearance.admin.verbs import VerbForm, show_refusal
 from clearance.errors import DomainError
+from clearance.languages import Language
+from outbox.choices import Severity
 from outbox.rules import TEXT_SEVERITIES, masked
 
 

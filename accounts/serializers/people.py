@@ -9,9 +9,10 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from accounts import rights, rules
-from accounts.choices import Department, Language, Role
+from accounts.choices import Department, Role
 from accounts.models import Division, Override, RoleGroup, User
 from clearance.api.desk import StrictSerializer
+from clearance.languages import Language
 
 ME = {
     "id": 7,

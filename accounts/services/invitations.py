@@ -9,11 +9,10 @@ from django.contrib.auth.models import Group
 from django.db import transaction
 
 from accounts import rules
-from accounts.choices import Purpose
+from accounts.choices import MessageKind, Purpose
 from accounts.errors import PersonDeactivated, UserExists
 from accounts.models import Division, User
 from accounts.services import lockout, passwords, people, tickets
-from outbox.choices import MessageKind
 from outbox.models import Message
 
 

@@ -13,10 +13,10 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import ngettext
 
 from accounts import rules
+from accounts.choices import MessageKind
 from accounts.errors import AccountLocked
 from accounts.models import FailedSignIns, User
 from clearance.errors import NotFound, Unauthenticated
-from outbox.choices import MessageKind
 from outbox.models import Message
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from accounts.choices import MessageKind
 from accounts.models import User
-from outbox.choices import MessageKind
 from outbox.models import Message
 
 _MOST_AN_HOUR = 5  # of one kind: whoever changes a password over and over floods nobody

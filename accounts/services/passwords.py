@@ -11,11 +11,10 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from accounts import rules
-from accounts.choices import Purpose
+from accounts.choices import MessageKind, Purpose
 from accounts.errors import PasswordReused, WeakPassword, WrongPassword
 from accounts.models import OldPassword, User
 from accounts.services import lockout, notices, sessions, tickets
-from outbox.choices import MessageKind
 
 
 def require_good_password(password: str, user: User) -> None:

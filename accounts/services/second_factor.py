@@ -17,11 +17,11 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts import rules
+from accounts.choices import MessageKind
 from accounts.errors import InvalidSecondFactorCode, SecondFactorIsOff, SecondFactorIsOn, SecondFactorRequired
 from accounts.models import BackupCode, RequiredSecondFactor, SecondFactor, User
 from accounts.services import notices, passwords, sessions
 from clearance.errors import NotFound
-from outbox.choices import MessageKind
 
 _STEP = 30  # seconds that a code lasts
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # without those that look alike

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from accounts import rules, tokens
-from accounts.choices import Purpose
+from accounts.choices import MessageKind, Purpose
 from accounts.errors import LinkRefused
 from accounts.models import Ticket, User
 from accounts.services import sessions
-from outbox.choices import MessageKind
 from outbox.models import Message
 
 _KINDS = {

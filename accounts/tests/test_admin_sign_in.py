@@ -19,8 +19,8 @@ from audit.models import AuditEntry
 from clearance.tests import callers, pages
 from clearance.tests.cast import PASSWORD
 from outbox import services as outbox
+from outbox.messages import composers
 from outbox.models import Message
-from outbox.selectors import COMPOSE
 
 pytestmark = pytest.mark.django_db
 
@@ -48,7 +48,7 @@ def enrolled(user: User) -> tuple[str, list[str]]:
 def delivered(settings) -> str:
     """Have the worker send what waits; return the text of the last mail."""
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
-    outbox.deliver_due(at=timezone.now(), compose=COMPOSE, lease=timedelta(minutes=2))
+    outbox.deliver_due(at=timezone.now(), compose=composers(), lease=timedelta(minutes=2))
     return str(mail.outbox[-1].body)
 
 

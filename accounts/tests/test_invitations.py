@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts import services as accounts
 from accounts import tokens
-from accounts.choices import Purpose, Role
+from accounts.choices import MessageKind, Purpose, Role
 from accounts.errors import AdministratorsOnly, LinkRefused, PersonDeactivated, UserExists, WeakPassword
 from accounts.models import RequiredSecondFactor, Ticket, User
 from accounts.tests.people import caretaker, fresh, role
@@ -19,9 +19,9 @@ from clearance.tests import pages, races
 from clearance.tests.cast import PASSWORD
 from clearance.tests.traces import refused
 from outbox import services as outbox
-from outbox.choices import Delivery, MessageKind
+from outbox.choices import Delivery
+from outbox.messages import composers
 from outbox.models import Message
-from outbox.selectors import COMPOSE
 
 pytestmark = pytest.mark.django_db
 
@@ -42,7 +42,7 @@ def link() -> str:
 
 def deliver(settings, *, at) -> list:
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
-    outbox.deliver_due(at=at, compose=COMPOSE, lease=timedelta(minutes=2))
+    outbox.deliver_due(at=at, compose=composers(), lease=timedelta(minutes=2))
     return mail.outbox
 
 

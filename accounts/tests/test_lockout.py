@@ -9,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts import services as accounts
+from accounts.choices import MessageKind
 from accounts.errors import AccountLocked, InvalidCredentials
 from accounts.models import FailedSignIns, User
 from accounts.services import lockout
@@ -17,9 +18,8 @@ from clearance.errors import Forbidden, Unauthenticated
 from clearance.tests import races
 from clearance.tests.cast import PASSWORD
 from clearance.tests.traces import refused
-from outbox.choices import MessageKind
+from outbox.messages import composers
 from outbox.models import Message
-from outbox.selectors import COMPOSE
 
 pytestmark = pytest.mark.django_db
 
@@ -199,9 +199,9 @@ class TestTheOwner:
         fail(at=noon, times=5)
         message = Message.objects.get()
 
-        english = COMPOSE[message.kind](message, noon)
+        english = composers()[message.kind](message, noon)
         message.recipient.language = "ar"
-        arabic = COMPOSE[message.kind](message, noon)
+        arabic = composers()[message.kind](message, noon)
 
         assert "15 Mar 2026, 12:00" in english.text
         assert "/admin/password_reset/" in english.html

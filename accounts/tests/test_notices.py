@@ -9,8 +9,8 @@ from accounts.errors import WrongPassword
 from accounts.models import User
 from accounts.tests.test_second_factor import code_of
 from clearance.tests.cast import PASSWORD
+from outbox.messages import composers
 from outbox.models import Message
-from outbox.selectors import COMPOSE
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +34,7 @@ class TestAChangedPassword:
 
         assert told(cc_clerk) == ["password_changed"]
         message = Message.objects.get()
-        content = COMPOSE[message.kind](message, noon)
+        content = composers()[message.kind](message, noon)
         assert content.subject == "Your password was changed"
         for said in (content.text, content.html):
             assert "the password of your account was changed" in said

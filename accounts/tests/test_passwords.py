@@ -18,8 +18,8 @@ from clearance.errors import Forbidden
 from clearance.tests import races
 from clearance.tests.cast import PASSWORD
 from clearance.tests.traces import everything, refused
+from outbox.messages import composers
 from outbox.models import Message
-from outbox.selectors import COMPOSE
 
 pytestmark = pytest.mark.django_db
 
@@ -57,7 +57,7 @@ def told() -> str:
 
 def token_of(ticket: Ticket) -> str:
     """The token as the mail brings it."""
-    content = COMPOSE[ticket.message.kind](ticket.message, ticket.created_at)
+    content = composers()[ticket.message.kind](ticket.message, ticket.created_at)
     return re.search(r"\?token=(\S+)", content.text)[1]
 
 
@@ -237,13 +237,13 @@ class TestTheLinkOfTheMail:
         asked_for_reset(cast.cc_clerk, at=noon)
         message = Message.objects.get()
 
-        assert COMPOSE[message.kind](message, noon + timedelta(minutes=15)) is None
+        assert composers()[message.kind](message, noon + timedelta(minutes=15)) is None
 
     def test_is_hidden_from_whoever_looks_at_the_mail_in_the_back_office(self, cast, noon):
         token = asked_for_reset(cast.cc_clerk, at=noon)
         message = Message.objects.get()
 
-        shown = COMPOSE[message.kind](message, noon).without_secret()
+        shown = composers()[message.kind](message, noon).without_secret()
 
         assert token not in shown.text + shown.html + shown.subject
         assert "?token=•••" in shown.text

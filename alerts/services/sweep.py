@@ -23,11 +23,11 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from alerts import rules
-from alerts.choices import Mail
+from alerts.choices import Mail, MessageKind
 from alerts.models import SweepRun
 from alerts.selectors import CREW, RUNGS, WHOM_THEY_TELL
 from clearance.clock import day_of
-from outbox.choices import Channel, Delivery, MessageKind, SmsName
+from outbox.choices import Channel, Delivery, SmsName
 from outbox.rules import MOST_TEXTS_A_DAY
 
 # Any number that no other part of the product locks.

@@ -6,13 +6,14 @@ import pytest
 
 from alerts import selectors
 from alerts import services as alerts
+from alerts.choices import MessageKind
 from alerts.models import Alert
 from alerts.tests.test_ladder import sweep_day
 from alerts.tests.test_sweep import morning
 from clearance.clock import day_of
 from clearance.tests import races, recipes
 from outbox import services as outbox
-from outbox.choices import Channel, Delivery, MessageKind
+from outbox.choices import Channel, Delivery
 from outbox.errors import Undeliverable
 from outbox.models import Message, MutedMail, SmsTemplate, WantedText
 from outbox.rules import MOST_TEXTS_A_DAY, segments

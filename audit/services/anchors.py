@@ -8,9 +8,9 @@ from django.db import transaction
 
 from accounts.choices import Department
 from accounts.models import User
+from audit.choices import MessageKind
 from audit.models import Seal
 from clearance.clock import day_of, midnight
-from outbox.choices import MessageKind
 from outbox.models import Message
 
 

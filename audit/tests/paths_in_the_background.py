@@ -81,7 +81,7 @@ def _(stage: Stage) -> list[Told]:
     return [created(alert, severity=alert.severity) for alert in Alert.objects.all()]
 
 
-@path("task alerts.tasks.deliver")
+@path("task outbox.tasks.deliver")
 def _(stage: Stage) -> list[Told]:
     late.shipment(by=stage.cast.bu_clerk, days=5)
     late.sweep()
@@ -90,7 +90,7 @@ def _(stage: Stage) -> list[Told]:
     return [changed(message, delivery=[message.delivery, mails.now(message).delivery])]
 
 
-@path("task alerts.tasks.deliver_texts")
+@path("task outbox.tasks.deliver_texts")
 def _(stage: Stage) -> list[Told]:
     person = stage.cast.auditor
     person.phone = "+96891234567"

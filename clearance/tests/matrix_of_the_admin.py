@@ -22,7 +22,7 @@ from django_celery_beat.models import (
 )
 
 from accounts import rules
-from accounts.choices import WORKING_DEPARTMENTS, Department
+from accounts.choices import WORKING_DEPARTMENTS, Department, MessageKind
 from accounts.models import Absence, ApiKey, Division, IdentityRule, RoleGroup, ServiceAccount, SignIn, User
 from alerts.models import Alert, EscalationRule, Holiday, SweepRun
 from audit.models import AuditEntry, Seal
@@ -46,7 +46,6 @@ from clearance.tests.matrix_of_the_api import (
     others_step,
     own_step,
 )
-from outbox.choices import MessageKind
 from outbox.models import Message, SmsTemplate
 from shipments.models import Shipment
 from workflow.models import DepartmentFallback, Responsibility, WorkflowStep, WorkflowTemplate

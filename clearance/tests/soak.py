@@ -154,7 +154,7 @@ class Soak:
         """What beat says; twice, as two beats would."""
         for _ in range(2):
             self.beat.send_task("alerts.tasks.sweep")
-            self.beat.send_task("alerts.tasks.deliver")
+            self.beat.send_task("outbox.tasks.deliver")
 
     def _any(self) -> workers.Worker:
         time.sleep(self.random.uniform(0, 0.5))
@@ -194,7 +194,7 @@ class Soak:
             if not Message.objects.filter(delivery=Delivery.WAITING, leased_until=None).exists():
                 self._look_now()  # the sweep that should have written some was killed with its worker
             else:
-                self.beat.send_task("alerts.tasks.deliver")
+                self.beat.send_task("outbox.tasks.deliver")
         self.office.gate.set()
         return None
 
@@ -225,7 +225,7 @@ class Soak:
             if time.monotonic() > next_look:
                 self._look_now()
                 next_look = time.monotonic() + 10
-            self.beat.send_task("alerts.tasks.deliver")
+            self.beat.send_task("outbox.tasks.deliver")
             time.sleep(0.5)
             if Alert.objects.filter(last_wave).exists() and not Message.objects.filter(delivery="waiting").exists():
                 self._look_now()

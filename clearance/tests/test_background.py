@@ -24,7 +24,7 @@ from shipments.models import Shipment
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SWEEP, DELIVER, FORGET = "alerts.tasks.sweep", "alerts.tasks.deliver", "accounts.tasks.forget_expired_sign_ins"
+SWEEP, DELIVER, FORGET = "alerts.tasks.sweep", "outbox.tasks.deliver", "accounts.tasks.forget_expired_sign_ins"
 NOWHERE = "redis://127.0.0.1:1/0"
 
 

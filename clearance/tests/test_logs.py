@@ -22,7 +22,7 @@ from clearance.tests import listening, pages, recipes
 from clearance.tests.callers import signed_in
 from clearance.tests.cast import PASSWORD
 from outbox import services as outbox
-from outbox.selectors import COMPOSE
+from outbox.messages import composers
 
 SHIPMENTS = "/api/v1/shipments"
 log = logging.getLogger("clearance.tests")
@@ -220,7 +220,7 @@ class TestASecret:
             "seal 17 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08: 3 entries up to 9, root e3b0",
             "refused: TOKEN_NOT_VALID",
             "GET /api/v1/shipments/17/eta",
-            "Task alerts.tasks.deliver[5f0c1d2e-9b7a-4c3d-8e6f-000000000000] succeeded in 0.01s: {'sent': 3}",
+            "Task outbox.tasks.deliver[5f0c1d2e-9b7a-4c3d-8e6f-000000000000] succeeded in 0.01s: {'sent': 3}",
             "celery@host ready.",
         ],
     )
@@ -280,7 +280,7 @@ class TestAThousandLinesOfARun:
             logging.getLogger("a.library").error("can't take %r", {"email": person.email, "password": PASSWORD})
             logging.getLogger("a.library").error("can't take %s", machine._credentials)
 
-        outbox.deliver_due(at=timezone.now(), compose=COMPOSE, lease=timedelta(minutes=2))
+        outbox.deliver_due(at=timezone.now(), compose=composers(), lease=timedelta(minutes=2))
         said |= {letter.body.strip().splitlines()[0] for letter in mail.outbox}
         said |= {token for letter in mail.outbox for token in re.findall(r"token=(\S+)", letter.body)}
 

@@ -33,9 +33,8 @@ from django.db.models.functions import Coalesce, Greatest, RowNumber
 
 from accounts.choices import Department
 from accounts.models import User
-from alerts.choices import Severity
 from alerts.models import Alert
-from outbox.choices import Channel
+from outbox.choices import Channel, Severity
 from shipments import rules
 from shipments.choices import Risk, Status
 from shipments.models import MAX_ETA_EDITS, Shipment

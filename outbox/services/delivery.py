@@ -17,12 +17,11 @@ from datetime import datetime, timedelta
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils.translation import gettext as _
 
-from accounts.models import User
 from clearance.errors import Forbidden
 from outbox.choices import Channel, Delivery
 from outbox.errors import CarrierFailed, MessageRefused, NotADeadLetter, Undeliverable
 from outbox.models import Carrier, Message
-from outbox.rules import PROBE, REFUSALS, RETRY, RUN, Compose
+from outbox.rules import PROBE, REFUSALS, RETRY, RUN, Compose, Person
 from outbox.services import lines
 
 log = logging.getLogger("clearance.outbox")
@@ -62,7 +61,7 @@ def deliver_due(
 
 
 @transaction.atomic
-def resend(*, message_id: int, by: User, at: datetime) -> None:
+def resend(*, message_id: int, by: Person, at: datetime) -> None:
     """Put a dead letter back into the outbox, with three tries.
 
     :raises Forbidden: `by` isn't an administrator. :raises NotADeadLetter: it isn't one.

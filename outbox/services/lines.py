@@ -15,11 +15,10 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from accounts.models import User
 from outbox.choices import Channel
 from outbox.errors import CarrierFailed, MessageRefused, Undeliverable
 from outbox.models import Message
-from outbox.rules import Content
+from outbox.rules import Content, Person
 
 log = logging.getLogger("clearance.outbox")
 
@@ -27,7 +26,7 @@ log = logging.getLogger("clearance.outbox")
 class Line(Protocol):
     """What delivery asks of a channel."""
 
-    def require_address(self, recipient: User) -> None:
+    def require_address(self, recipient: Person) -> None:
         """:raises Undeliverable: the person has none."""
 
     def hand_over(self, message: Message, content: Content) -> str:
@@ -50,7 +49,7 @@ class MailLine:
 
     backend: BaseEmailBackend = field(default_factory=get_connection)
 
-    def require_address(self, recipient: User) -> None:
+    def require_address(self, recipient: Person) -> None:
         if not recipient.email:
             raise Undeliverable(_("The recipient has no e-mail address."))
 
@@ -158,7 +157,7 @@ class Provider(Protocol):
 class TextLine:
     provider: Provider | None = None
 
-    def require_address(self, recipient: User) -> None:
+    def require_address(self, recipient: Person) -> None:
         if not settings.SMS_BACKEND:  # it was taken away since: an urgent text that waits for another is of no use
             raise Undeliverable(_("No provider of text messages is set."))
         if not recipient.phone:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from accounts.models import User
 from clearance.constraints import require_valid_fields
 from clearance.errors import DomainError, Forbidden, InvalidFields
 from outbox import rules
 from outbox.choices import SmsName
 from outbox.models import SmsTemplate
+from outbox.rules import Person
 
 # English, Arabic.
 _FIRST_WORDS = {
@@ -25,7 +25,7 @@ _FIRST_WORDS = {
 
 
 @transaction.atomic
-def word_text(*, template: SmsTemplate, by: User) -> SmsTemplate:
+def word_text(*, template: SmsTemplate, by: Person) -> SmsTemplate:
     """Word a text anew, or take it out of use.
 
     :raises Forbidden: `by` isn't an administrator.

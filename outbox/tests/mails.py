@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from accounts.models import User
+from alerts.choices import MessageKind
 from clearance.tests.recipes import NOON
 from outbox import services as outbox
-from outbox.choices import Channel, MessageKind
+from outbox.choices import Channel
+from outbox.messages import kinds
 from outbox.models import Carrier, Message
 from outbox.rules import Compose, Content
 from outbox.services import DeliveryReport
@@ -32,7 +34,7 @@ def waiting(recipient: User, at: datetime = NOON, **changed: Any) -> Message:
 
 def deliver(at: datetime = NOON, compose: Compose = say, **given: Any) -> DeliveryReport:
     """Have a worker look at the outbox."""
-    every: Mapping[str, Compose] = dict.fromkeys(MessageKind.values, compose)
+    every: Mapping[str, Compose] = dict.fromkeys(kinds(), compose)
     return outbox.deliver_due(**{"at": at, "compose": every, "lease": LEASE} | given)
 
 

@@ -12,9 +12,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from alerts.choices import MessageKind
 from clearance.embedded import ROOT
 from clearance.tests import processes, workers
-from outbox.choices import Channel, Delivery, MessageKind
+from outbox.choices import Channel, Delivery
 from outbox.models import Message
 from outbox.tests import amazon as amazons
 from outbox.tests.mails import deliver, say, waiting

@@ -12,12 +12,12 @@ from django.utils.translation import gettext
 from accounts.models import User
 from alerts import selectors
 from alerts import services as alerts
-from alerts.choices import Mail
+from alerts.choices import Mail, MessageKind
 from alerts.models import Alert
 from clearance.clock import day_of
 from clearance.tests import recipes
 from clearance.tests.recipes import MUSCAT
-from outbox.choices import Delivery, MessageKind
+from outbox.choices import Delivery
 from outbox.models import Message, MutedMail
 from outbox.tests import mails
 from shipments import services as shipments

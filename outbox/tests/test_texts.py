@@ -5,10 +5,11 @@ from datetime import timedelta
 
 import pytest
 
+from alerts.choices import MessageKind
 from clearance.tests import races
 from clearance.tests.recipes import NOON
 from outbox import services as outbox
-from outbox.choices import Channel, Delivery, MessageKind
+from outbox.choices import Channel, Delivery
 from outbox.models import Message
 from outbox.rules import PROBE, REFUSALS, RETRY, Content
 from outbox.tests.mails import LEASE, SOON, breaker, deliver, now, waiting

@@ -3,24 +3,26 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.urls import reverse
 from django.utils import timezone, translation
 
-from accounts.choices import Language
+from alerts.choices import MessageKind
 from clearance.errors import Forbidden, InvalidFields
+from clearance.languages import Language
 from clearance.tests import pages
 from clearance.tests.traces import everything, refused
-from outbox import samples
+from outbox import messages
 from outbox import services as outbox
-from outbox.choices import MAILS, TEXTS, Channel, Delivery, MessageKind, SmsName
+from outbox.choices import Channel, Delivery, SmsName
 from outbox.models import Carrier, Message, SmsTemplate
 from outbox.rules import MOST_SEGMENTS, VARIABLES, require_good_text, segments
-from outbox.selectors import COMPOSE
 from outbox.tests import mails
 
 pytestmark = pytest.mark.django_db
 
+MAILS = [kind.code for kind in messages.mails()]
 SAMPLES = "/admin/outbox/message/samples/"
 
 
@@ -30,14 +32,16 @@ def of(name: str) -> SmsTemplate:
 
 class TestEveryKindOfMail:
     def test_has_a_sample_and_somebody_who_composes_it(self):
-        assert set(samples.SAMPLES) == set(MAILS) == set(MessageKind) - TEXTS
-        assert set(COMPOSE) == set(MessageKind)
+        templates = {path.stem for path in (settings.BASE_DIR / "templates" / "mail").glob("[!_]*.txt")}
+
+        assert set(MAILS) == templates
+        assert {code for code, kind in messages.kinds().items() if not kind.sample} == {MessageKind.URGENT_ALERT}
 
     @pytest.mark.parametrize("language", Language)
     @pytest.mark.parametrize("kind", MAILS)
     def test_is_whole_in_both_languages(self, kind, language, django_assert_num_queries):
         with django_assert_num_queries(0):
-            content = samples.mail(kind, language=language, at=timezone.now())
+            content = messages.sample(kind, language=language, at=timezone.now())
 
         assert content.subject
         assert not content.secret
@@ -56,7 +60,7 @@ class TestEveryText:
     def test_comes_along_and_is_short(self, name, language):
         template = of(name)
 
-        said = samples.text(template, language=language)
+        said = messages.sample_text(template, language=language)
 
         require_good_text(name, template.content(language))
         assert segments(said) < MOST_SEGMENTS
@@ -138,7 +142,7 @@ class TestThePageOfTheWording:
             for language in Language:
                 assert f'src="{SAMPLES}{kind}/{language}/"' in html
                 with translation.override(language):
-                    assert samples.mail(kind, language=language, at=timezone.now()).subject in told
+                    assert messages.sample(kind, language=language, at=timezone.now()).subject in told
         assert "sent and charged as" in told
         assert everything() == before
 

@@ -7,10 +7,10 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from alerts.choices import AlertState, Severity
+from alerts.choices import AlertState
 from alerts.models import Alert, SweepRun
 from clearance.clock import day_of
-from outbox.choices import Delivery
+from outbox.choices import Delivery, Severity
 from outbox.models import Message
 from shipments.management.commands import load_demo
 from shipments.models import Shipment

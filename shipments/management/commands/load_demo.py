@@ -21,7 +21,7 @@ from alerts.models import Alert
 from clearance import context, embedded
 from clearance.clock import day_of
 from outbox import services as outbox
-from outbox.selectors import COMPOSE
+from outbox.messages import composers
 from shipments import services as shipments
 from shipments.imports import workbook
 from shipments.management import demonstration
@@ -109,7 +109,7 @@ class Command(BaseCommand):
             with context.acting(channel="task"):
                 alerts.sweep(on=day, at=moment)
                 if settings.MAIL_BECOMES_FILES:  # to a real server, the worker sends it
-                    outbox.deliver_due(at=moment, compose=COMPOSE, lease=settings.MAIL_LEASE)
+                    outbox.deliver_due(at=moment, compose=composers(), lease=settings.MAIL_LEASE)
 
     def _somebody_goes_away(self, people: dict[str, User], *, on: date) -> None:
         accounts.note_actor(people["finance.head"])

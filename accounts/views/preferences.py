@@ -9,8 +9,8 @@ from rest_framework.response import Response
 
 from accounts import services as accounts
 from accounts.models import User
+from accounts.serializers.preferences import PreferencesInput, PreferencesSerializer
 from clearance.api.desk import Desk
-from outbox.serializers import PreferencesInput, PreferencesSerializer
 
 
 class PreferencesViewSet(Desk):

@@ -8,10 +8,10 @@ from django.conf import settings
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
-from accounts.choices import Language
 from accounts.models import User
-from alerts.choices import Severity
 from clearance.api.desk import StrictSerializer
+from clearance.languages import Language
+from outbox.choices import Severity
 from outbox.rules import TEXT_SEVERITIES
 
 CHOSEN = {"language": "en", "mail": ["critical", "urgent"], "sms": ["urgent"], "is_sms_available": True}
