@@ -6,6 +6,7 @@ from workflow import imports
 from workflow import services as workflow
 
 
-def load(*, at: datetime) -> None:
+def load(*, at: datetime) -> str:
     facts = imports.procedure(imports.SOP, code="clearance", name="Clearance of a shipment")
-    workflow.load_template(facts=facts, at=at)
+    template = workflow.load_template(facts=facts, at=at)
+    return f"{template}: {template.steps.count()} steps."

@@ -138,7 +138,7 @@ class TestThePageOfTheWording:
 
         html, told = answer.content.decode(), pages.words(answer.content.decode())
         for kind in MAILS:
-            assert str(kind.label) in told
+            assert str(messages.kinds()[kind].name) in told
             for language in Language:
                 assert f'src="{SAMPLES}{kind}/{language}/"' in html
                 with translation.override(language):

@@ -17,8 +17,7 @@ class Command(BaseCommand):
         at = timezone.now()
         with context.acting(channel="command"), transaction.atomic():
             for room in rooms("reference"):
-                if hasattr(room, "load"):
-                    room.load(at=at)
+                if hasattr(room, "load") and (told := room.load(at=at)):
+                    self.stdout.write(told)
                 for task in getattr(room, "SCHEDULE", ()):
                     task.load()
-        self.stdout.write("The reference data is loaded.")
