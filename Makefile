@@ -1,6 +1,9 @@
 # `make run` runs everything, `make test` checks everything; both prepare what they need. `make help` lists the rest.
-PYTHON := $(shell for python in python3.11 python3; do \
+# The Python that .venv is made with: PYTHON=python3.13 before or after `make`, otherwise the first of these.
+PYTHON ?= $(shell for python in python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+# Who names none is content with the one that is there.
+IS_OF_PYTHON = $(if $(filter file,$(origin PYTHON)),true,test "$$($(PYTHON) -VV)" = "$$($(BIN)/python -VV)")
 BIN := .venv/bin
 
 .PHONY: help run demo test lint bench soak fuzz permissions requirements venv
@@ -58,17 +61,22 @@ permissions: export WRITE_PERMISSIONS = 1
 permissions: venv
 	$(BIN)/python -m pytest clearance/tests/test_permissions.py -k ThePage --quiet
 
+# For the oldest Python on: a lock made for a newer one would lack what the oldest needs besides.
 requirements: venv
-	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --output-file requirements.txt requirements.in
-	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --output-file requirements-dev.txt requirements-dev.in
+	$(LOCK) --output-file requirements.txt requirements.in
+	$(LOCK) --output-file requirements-dev.txt requirements-dev.in
 
-# The copy of the requirements in .venv tells which ones it holds: a date would change with every checkout.
+LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version=3.11 --generate-hashes --no-header
+
+# .venv holds what the lock names and nothing else; nothing is resolved and nothing compiled (decision 0023).
+# Its copy of the lock tells which one it holds: a date would change with every checkout.
 venv:
-	@cmp -s requirements-dev.txt .venv/installed || { \
-		test -n "$(PYTHON)" || { echo "Clearance needs Python 3.11 or newer, as python3.11 or python3."; exit 1; }; \
+	@cmp -s requirements-dev.txt .venv/installed && $(IS_OF_PYTHON) || { \
+		$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+			echo "Clearance needs Python 3.11 or newer, as python3.11, as python3, or as PYTHON says."; exit 1; }; \
 		echo "Installing the requirements into .venv …"; \
-		$(PYTHON) -m venv .venv || { echo "See above; on Debian, python3-venv may be missing."; exit 1; }; \
+		$(PYTHON) -m venv --clear .venv || { echo "See above; on Debian, python3-venv may be missing."; exit 1; }; \
 		$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --require-hashes \
-			--only-binary :all: -r requirements-dev.txt && \
-		$(BIN)/python -m pip --disable-pip-version-check check --quiet && \
+			--only-binary :all: --requirement requirements-dev.txt && \
+		said=$$($(BIN)/python -m pip --disable-pip-version-check check) || { echo "$$said"; exit 1; }; \
 		cp requirements-dev.txt .venv/installed; }
