@@ -44,7 +44,12 @@ def of(var: Path) -> list[psutil.Process]:
 
 def named(name: str, var: Path) -> psutil.Process:
     """The oldest process of the folder whose command line holds the name."""
-    return min((p for p in of(var) if any(name in word for word in p.cmdline())), key=lambda p: p.create_time())
+    found = []
+    for process in of(var):
+        with suppress(psutil.Error):  # it may have ended meanwhile
+            if any(name in word for word in process.cmdline()):
+                found.append(process)
+    return min(found, key=lambda process: process.create_time())
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 15) -> bool:

@@ -73,6 +73,11 @@ def deep_var(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
                 server.socket.parent.rmdir()
 
 
+def below_tmp(server: object) -> bool:
+    """Whether the folder of the socket lies there, and is there."""
+    return not server.socket.is_relative_to(embedded.VAR) and server.socket.parent.exists()
+
+
 def running() -> set[str]:
     return {name for name, server in (("postgres", embedded.POSTGRES), ("redis", embedded.REDIS)) if server.answers()}
 
@@ -145,6 +150,8 @@ class TestTheServers:
         with embedded.servers():
             assert query("SELECT 1") == 1
             assert redis.Redis.from_url(embedded.redis_url()).ping()
+
+        assert [server.socket.parent for server in (embedded.POSTGRES, embedded.REDIS) if below_tmp(server)] == []
 
     def test_are_durable_and_sort_alike_on_every_machine(self, var):
         with embedded.servers():
