@@ -29,7 +29,11 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote, urlencode
 
+from environ import Env
+
 ROOT = Path(__file__).resolve().parent.parent
+if (ROOT / ".env").exists():
+    Env.read_env(ROOT / ".env")  # before anybody reads a variable, all of which it may set
 VAR = Path(os.environ.get("VAR_DIR") or ROOT / "var").absolute()
 NAME = "clearance"  # of the database, and of the superuser who makes it and its roles
 OWNER, APPLICATION = "clearance_owner", "clearance_app"

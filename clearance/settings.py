@@ -1,9 +1,12 @@
 """Every setting, read from the environment (`.env.example` lists the names); refuses an insecure production."""
 
 import re
+from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
+from warnings import catch_warnings
 
 import environ
 from botocore.config import Config
@@ -17,9 +20,30 @@ from clearance import embedded
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.Env()
-if (BASE_DIR / ".env").exists():
-    env.read_env(BASE_DIR / ".env")
+
+class Env(environ.Env):  # type: ignore[misc]
+    """The environment, which says in a sentence which variable has a value that is none of its kind."""
+
+    def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().get_value(var, *args, **kwargs)
+        except (ValueError, ArithmeticError) as error:
+            raise ImproperlyConfigured(f"{var} can't be {self.ENVIRON.get(var)!r}.") from error
+
+    @classmethod
+    def db_url_config(cls, url: str, engine: str | None = None) -> dict[str, Any]:
+        config: dict[str, Any] = {}
+        with suppress(ValueError), catch_warnings(action="ignore"):
+            config = super().db_url_config(url, engine)
+        if not config.get("ENGINE") or not config.get("NAME"):  # the address is not told: it holds a password
+            raise ImproperlyConfigured(
+                "DATABASE_URL, DATABASE_OWNER_URL and DATABASE_REPLICA_URL look like"
+                " postgresql://user:password@host:5432/clearance, or are empty."
+            )
+        return config
+
+
+env = Env()
 
 # Security ------------------------------------------------------------------------------------------------------------
 # Without a database of its own it is somebody's own machine: production names its servers, and can't start any itself.
@@ -372,9 +396,13 @@ if AUDIT_RETENTION_YEARS < 7:  # customs law asks for as much
 ALERTS_PULL_FORWARD = env.bool("ALERTS_PULL_FORWARD", default=True)
 
 # The field's figures -------------------------------------------------------------------------------------------------
-DEMURRAGE_DAILY_RATE_OMR = Decimal(env("DEMURRAGE_DAILY_RATE_OMR", default="38.462"))  # about 100 USD per container
+DEMURRAGE_DAILY_RATE_OMR = env(
+    "DEMURRAGE_DAILY_RATE_OMR", Decimal, default=Decimal("38.462")
+)  # about 100 USD per container
 # By how many days a shipment that was on time would have been late; without it, the mean of those that were.
-DEMURRAGE_COUNTERFACTUAL_DAYS = Decimal(days) if (days := env("DEMURRAGE_COUNTERFACTUAL_DAYS", default="")) else None
+DEMURRAGE_COUNTERFACTUAL_DAYS = (
+    env("DEMURRAGE_COUNTERFACTUAL_DAYS", Decimal) if env("DEMURRAGE_COUNTERFACTUAL_DAYS", default="") else None
+)
 
 # Metrics of the processes --------------------------------------------------------------------------------------------
 METRICS_ALLOWED_ADDRESSES = env.list("METRICS_ALLOWED_ADDRESSES", default=["127.0.0.1", "::1"])

@@ -24,8 +24,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from environ import Env
-
 from clearance import embedded
 
 PYTHON = [sys.executable, "-m"]
@@ -67,7 +65,7 @@ class Child:
 
         def end_with_parent() -> None:
             """Have Linux end the child when the supervisor dies without a word (kill -9)."""
-            prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+            prctl(PR_SET_PDEATHSIG, orphaned)
             if os.getppid() != parent:
                 os._exit(1)
 
@@ -348,15 +346,8 @@ def alone() -> Iterator[None]:
         yield
 
 
-def read_environment() -> None:
-    """Add what `.env` says; on the machine of who runs this, DEBUG is on unless somebody says otherwise."""
-    if (embedded.ROOT / ".env").exists():
-        Env.read_env(embedded.ROOT / ".env")
-    os.environ.setdefault("DEBUG", "1")
-
-
 def main() -> int:
-    read_environment()
+    os.environ.setdefault("DEBUG", "1")
     os.environ.setdefault("DEMO", "1")
     os.environ["PYTHONUNBUFFERED"] = "1"
     try:
