@@ -11,9 +11,9 @@ BIN := .venv/bin
 help:
 	@echo "make run           start everything and stay (PORT=8000, DEMO=0 for no demonstration; Ctrl-C stops it)"
 	@echo "make demo          load the demonstration into a prepared database, without starting anything else"
-	@echo "make test          every check and every test, with coverage"
+	@echo "make test          every check and every test (COVERAGE=1 for what they cover, as .ci/run has it)"
 	@echo "make lint          the checks alone"
-	@echo "make bench         the measurements in benchmarks/"
+	@echo "make bench         the measurements in benchmarks/ (BENCH_SIZE=0.01 to see whether they run)"
 	@echo "make soak          200 kills of workers in sweep and delivery, and of writers, 1,000 forgeries (some minutes; SOAK_KILLS=n)"
 	@echo "make fuzz          whatever can be sent to the API, as each kind of person (some 7 minutes; FUZZ_EXAMPLES=n, FUZZ_SEED=n)"
 	@echo "make permissions   write docs/permissions.md again, from the tables that the tests hold against the doors"
@@ -42,8 +42,9 @@ lint: venv
 	@cmp -s var/test/openapi.json docs/openapi.json || { \
 		echo "docs/openapi.json is out of date: cp var/test/openapi.json docs/openapi.json"; exit 1; }
 
+test: MEASURED = --cov --cov-report=term:skip-covered --cov-fail-under=90
 test: lint
-	$(BIN)/python -m pytest -n auto --maxprocesses=4 --cov --cov-report=term:skip-covered --cov-fail-under=90
+	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=worksteal $(if $(COVERAGE),$(MEASURED))
 
 bench: venv
 	$(BIN)/python -m benchmarks

@@ -310,6 +310,15 @@ class TestTheRepository:
 
         assert found == []
 
+    def test_measures_what_the_tests_cover_in_ci_alone(self):
+        def of_make_test(coverage: str) -> str:
+            command = ["make", "--dry-run", "test", f"COVERAGE={coverage}"]
+            return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+        assert "--cov" not in of_make_test("")
+        assert "--cov-fail-under=90" in of_make_test("1")
+        assert (ROOT / ".ci" / "run").read_text().splitlines()[-1] == "COVERAGE=1 exec make test"
+
     @pytest.mark.parametrize("name", ["requirements.in", "requirements-dev.in"])
     def test_says_of_every_requirement_why_it_is_there(self, name):
         lines = [line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith(("#", "-r"))]
