@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -36,7 +36,6 @@ from shipments.selectors import container_days
 
 MOST_OF_A_SHIPMENT = 50
 BUTTON = '<a class="button" href="{}">{}<span class="visually-hidden"> {}</span></a>'
-NOTHING = mark_safe("&nbsp;")  # the stock list writes a dash into an empty cell
 STATE_EXPLAINED = {
     AlertState.OPEN: _("the step is open and the ladder goes on"),
     AlertState.RESOLVED: _("the step is closed"),
@@ -339,10 +338,10 @@ class AlertAdmin(ReadOnlyDesk):
         told = f"{sentence}, {days_from(alert.promised_on, on=on)}" if is_broken else sentence
         return format_html('<span class="{} below">{}</span>', "mark" if is_broken else "aside", told)
 
-    @admin.display(description="")
+    @admin.display(description="", empty_value="")
     def verbs_here(self, alert: Alert) -> SafeString:
         links = ((one.url, one.label, self.name_in_message(alert)) for one in getattr(alert, "buttons", ()))
-        return format_html_join("", BUTTON, links) or NOTHING
+        return format_html_join("", BUTTON, links)
 
     # The page --------------------------------------------------------------------------------------------------------
     @admin.display(description=_("alert"))

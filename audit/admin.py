@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ERROR_FLAG
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
@@ -235,12 +236,13 @@ class EntryAdmin(ReadOnlyDesk):
             raise PermissionDenied
         if kind not in FORMATS:
             raise Http404
-        entries = self.get_changelist_instance(request).queryset
+        back = reverse("admin:audit_auditentry_changelist")
         try:
-            return download(entries, format=kind)
+            return download(self.get_changelist_instance(request).queryset, format=kind)
+        except IncorrectLookupParameters:
+            return HttpResponseRedirect(f"{back}?{ERROR_FLAG}=1")
         except DomainError as refusal:
             self.message_user(request, str(refusal), level="ERROR")
-            back = reverse("admin:audit_auditentry_changelist")
             return HttpResponseRedirect(f"{back}?{request.GET.urlencode()}")
 
 

@@ -11,7 +11,6 @@ from django.conf import settings
 from django.db import connection, models
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Cast
-from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.translation import gettext
 
@@ -22,7 +21,7 @@ from audit.models import AuditEntry, Seal
 from audit.rules import TRACKED
 from clearance.clock import day_of, midnight
 from outbox.models import Message
-from outbox.rules import Content
+from outbox.rules import Content, mail
 from shipments.models import Shipment
 from workflow.models import WorkflowStep
 
@@ -195,8 +194,4 @@ def anchor_mail(message: Message, seal: Seal) -> Content:
             "language": message.recipient.language,
             "is_rtl": translation.get_language_bidi(),
         }
-        return Content(
-            subject=gettext("Trail: seal %(number)d") % {"number": seal.number},
-            text=render_to_string("mail/seal_anchor.txt", given),
-            html=render_to_string("mail/seal_anchor.html", given),
-        )
+        return mail(message.kind, subject=gettext("Trail: seal %(number)d") % {"number": seal.number}, given=given)

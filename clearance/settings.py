@@ -1,9 +1,11 @@
 """Every setting, read from the environment (`.env.example` lists the names); refuses an insecure production."""
 
+import os
 import re
 from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from warnings import catch_warnings
@@ -273,6 +275,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_RENDERER_CLASSES": ["clearance.api.rendering.JSON", "clearance.api.rendering.BrowsableAPI"],
     "DEFAULT_PARSER_CLASSES": ["clearance.api.parsing.JSON"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "clearance.api.rendering.Negotiation",
     "DEFAULT_METADATA_CLASS": "clearance.api.rendering.Metadata",
     "DEFAULT_PAGINATION_CLASS": "clearance.api.paging.Pages",
     "DEFAULT_SCHEMA_CLASS": "clearance.api.schema.Operation",
@@ -405,7 +408,15 @@ DEMURRAGE_COUNTERFACTUAL_DAYS = (
 )
 
 # Metrics of the processes --------------------------------------------------------------------------------------------
-METRICS_ALLOWED_ADDRESSES = env.list("METRICS_ALLOWED_ADDRESSES", default=["127.0.0.1", "::1"])
+# Behind a proxy on the same machine everybody comes from there: so it is trusted once the proxies were counted.
+_PROXIES_ARE_COUNTED = DEBUG or "TRUSTED_PROXY_COUNT" in os.environ
+METRICS_ALLOWED_ADDRESSES = env.list(
+    "METRICS_ALLOWED_ADDRESSES", default=["127.0.0.1", "::1"] if _PROXIES_ARE_COUNTED else []
+)
+if not _PROXIES_ARE_COUNTED and any(ip_network(one, strict=False).is_loopback for one in METRICS_ALLOWED_ADDRESSES):
+    raise ImproperlyConfigured(
+        "METRICS_ALLOWED_ADDRESSES names this machine: say in TRUSTED_PROXY_COUNT how many proxies are in front of it."
+    )
 
 # Logs ----------------------------------------------------------------------------------------------------------------
 LOGGING = {

@@ -24,7 +24,7 @@ from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from accounts.choices import Language
 from accounts.models import User
-from alerts.admin import BUTTON, NOTHING
+from alerts.admin import BUTTON
 from alerts.models import Alert
 from clearance.admin.desk import DeskAdmin, ReadOnlyDesk
 from clearance.admin.display import pill
@@ -38,7 +38,10 @@ from outbox.rules import Content
 from outbox.selectors import COMPOSE
 
 # Nothing but its own styles: what a mail shows, it brings along.
-PREVIEW_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+PREVIEW_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; "
+    "sandbox"
+)
 
 
 def _resend(message: Message, *, by: User, at: datetime) -> None:
@@ -184,10 +187,10 @@ class MessageAdmin(ReadOnlyDesk):
         refusals = gettext("refused %(count)d times") % {"count": message.refusals} if message.refusals else ""
         return format_html('<bdi>{}</bdi> <span class="aside below">{}</span>', message.last_refusal, refusals)
 
-    @admin.display(description="")
-    def verbs_here(self, message: Message) -> SafeString | str:
+    @admin.display(description="", empty_value="")
+    def verbs_here(self, message: Message) -> SafeString:
         links = ((one.url, one.label, message) for one in getattr(message, "buttons", ()))
-        return format_html_join("", BUTTON, links) or NOTHING
+        return format_html_join("", BUTTON, links)
 
     # The page, with the mail as it would be sent ---------------------------------------------------------------------
     @admin.display(description=_("address"))

@@ -18,9 +18,11 @@ class ShipmentFilters(GivenFilters):
     principal = filters.CharFilter(lookup_expr="iexact")
     eta_from = IsoDateFilter(field_name="eta", lookup_expr="gte")
     eta_to = IsoDateFilter(field_name="eta", lookup_expr="lte")
-    cleared_from = IsoDateFilter(field_name="cleared_on", lookup_expr="gte")
-    cleared_to = IsoDateFilter(field_name="cleared_on", lookup_expr="lte")
+    cleared_on_from = IsoDateFilter(field_name="cleared_on", lookup_expr="gte")
+    cleared_on_to = IsoDateFilter(field_name="cleared_on", lookup_expr="lte")
     search = filters.CharFilter(method="matching", label="Words of number, principal, brand, invoice, LC, B/L, vessel")
+
+    former = {"cleared_from": "cleared_on_from", "cleared_to": "cleared_on_to"}
 
     class Meta:
         model = Shipment

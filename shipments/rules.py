@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.rules import require_permission
-from clearance.errors import InvalidFields, VersionConflict
+from clearance.errors import InvalidFields
 from shipments.choices import EARLIEST_DATE, LATEST_DATE, Risk, Status
 from shipments.errors import (
     EtaEditForbidden,
@@ -95,12 +95,6 @@ def require_edit_left(shipment: Shipment) -> None:
     """:raises EtaEditLimitReached: all three changes are used."""
     if shipment.eta_edit_count >= MAX_ETA_EDITS:
         raise EtaEditLimitReached(number=shipment.shipment_number)
-
-
-def require_current(shipment: Shipment, version: int | None) -> None:
-    """:raises VersionConflict: the caller's version isn't the shipment's."""
-    if version is not None and version != shipment.version:
-        raise VersionConflict(current=shipment.version)
 
 
 def require_not_cancelled(shipment: Shipment) -> None:

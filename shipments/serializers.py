@@ -13,6 +13,7 @@ from rest_framework import serializers
 from accounts.models import Division
 from clearance.api.desk import StrictSerializer
 from shipments.choices import Risk
+from shipments.imports.cells import shown
 from shipments.models import Shipment
 from shipments.rules import AMENDABLE
 from shipments.selectors import COLUMNS
@@ -126,9 +127,16 @@ class VersionInput(StrictSerializer):
     version = serializers.IntegerField(required=False, min_value=1)
 
 
+class Heading(serializers.CharField):
+    """What a sheet calls a column, cut: it comes with every fault, and may be as long as a cell."""
+
+    def to_representation(self, value: Any) -> str:
+        return shown(value)
+
+
 class FaultSerializer(serializers.Serializer):
     row = serializers.IntegerField(help_text="As the sheet numbers it; with `rows`, the first is 1.")
-    column = serializers.CharField()
+    column = Heading()
     value = serializers.CharField()
     reason = serializers.CharField()
 

@@ -6,20 +6,22 @@ import django_filters as filters
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from clearance.api.filters import IdFilter, IsoDateFilter, TrueOrFalseFilter
+from clearance.api.filters import GivenFilters, IdFilter, IsoDateFilter, TrueOrFalseFilter
 from clearance.clock import day_of
 from workflow.choices import StepStatus
 from workflow.models import DEPARTMENTS, WorkflowStep
 
 
-class StepFilters(filters.FilterSet):
+class StepFilters(GivenFilters):
     status = filters.ChoiceFilter(choices=StepStatus.choices, method="having_status")
     department = filters.ChoiceFilter(choices=DEPARTMENTS)
     shipment = IdFilter(field_name="shipment_id")
     is_critical = TrueOrFalseFilter()
-    target_from = IsoDateFilter(field_name="target_date", lookup_expr="gte")
-    target_to = IsoDateFilter(field_name="target_date", lookup_expr="lte")
+    target_date_from = IsoDateFilter(field_name="target_date", lookup_expr="gte")
+    target_date_to = IsoDateFilter(field_name="target_date", lookup_expr="lte")
     search = filters.CharFilter(method="matching", label="Part of the step's name or of the shipment's number")
+
+    former = {"target_from": "target_date_from", "target_to": "target_date_to"}
 
     class Meta:
         model = WorkflowStep

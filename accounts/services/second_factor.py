@@ -20,6 +20,7 @@ from accounts import rules
 from accounts.errors import InvalidSecondFactorCode, SecondFactorIsOff, SecondFactorIsOn, SecondFactorRequired
 from accounts.models import BackupCode, RequiredSecondFactor, SecondFactor, User
 from accounts.services import notices, passwords, sessions
+from clearance import numerals
 from clearance.errors import NotFound
 from outbox.choices import MessageKind
 
@@ -168,7 +169,7 @@ def backup_codes_left(user: User) -> int:
 
 def _step_of(factor: SecondFactor, code: str, *, at: datetime) -> int | None:
     """The half minute that a code belongs to: this one, or its neighbours, as clocks drift; None: it is wrong."""
-    secret, given = _secret(factor), "".join(code.split())
+    secret, given = _secret(factor), "".join(numerals.in_ascii(code).split())
     if not secret:
         return None
     totp, now = pyotp.TOTP(secret, interval=_STEP), int(at.timestamp()) // _STEP
@@ -200,7 +201,7 @@ def _forget(user: User, *, at: datetime) -> None:
 
 
 def _hash(code: str) -> str:
-    plain = "".join(letter for letter in code.lower() if letter in _LETTERS)
+    plain = "".join(letter for letter in numerals.in_ascii(code).lower() if letter in _LETTERS)
     return hashlib.sha256(plain.encode()).hexdigest()
 
 

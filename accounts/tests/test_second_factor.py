@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pyotp
@@ -135,6 +136,16 @@ class TestSigningInWithASecondFactor:
 
         with refused(InvalidSecondFactorCode, "INVALID_2FA_CODE"):
             sign_in(cast.cc_clerk, at=noon, totp_code=code)
+
+    @pytest.mark.parametrize("digits", ["٠١٢٣٤٥٦٧٨٩", "۰۱۲۳۴۵۶۷۸۹"])
+    def test_takes_codes_in_arabic_digits(self, cast, noon, enrolled, digits):
+        in_arabic = str.maketrans("0123456789", digits)
+        code, backup = code_of(enrolled[0], noon), next(one for one in enrolled[1] if re.search(r"\d", one))
+
+        for given in (code, backup):
+            assert sign_in(cast.cc_clerk, at=noon, totp_code=given.translate(in_arabic))
+            with pytest.raises(InvalidSecondFactorCode):
+                sign_in(cast.cc_clerk, at=noon, totp_code=given)
 
     def test_takes_each_backup_code_once_as_people_type_it(self, cast, noon, enrolled):
         one, other = enrolled[1][:2]

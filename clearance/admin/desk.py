@@ -29,7 +29,7 @@ class DeskAdmin(HistoryMixin, VerbsMixin):
     list_max_show_all = 0
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
-    formfield_overrides = {models.DateField: {"widget": DateInput}}
+    formfield_overrides = {**HistoryMixin.formfield_overrides, models.DateField: {"widget": DateInput}}
     when_empty: Any = ""  # the sentence of an empty list: what to do
     empty_value_display = "–"
     change_list_template = "admin/desk_list.html"

@@ -6,8 +6,9 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
-from django.contrib.admin.views.main import PAGE_VAR
+from django.contrib.admin.views.main import PAGE_VAR, ChangeList
 from django.core.exceptions import PermissionDenied
+from django.db import models
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -19,14 +20,18 @@ from audit import wording
 from audit.choices import Action
 from audit.models import AuditEntry
 from audit.wording import Row
-from clearance.admin.lists import CappedPaginator
+from clearance.admin.lists import CappedPaginator, PlainList
+from clearance.admin.numbers import Amount, Whole
 
 ENTRIES_PER_PAGE = 200  # folded, they are a screen or two
 READS_TRAIL = "audit.view_auditentry"
 
 
 class HistoryMixin(admin.ModelAdmin):
-    """Gives an admin its history pages. Whoever sees a record sees its history; what was denied, those who oversee."""
+    """What every admin has: history pages, a list that no address breaks, and numbers that are written plainly.
+
+    Whoever sees a record sees its history; what was denied, those who oversee.
+    """
 
     def trail_beneath(self, request: HttpRequest, record: Any) -> QuerySet[AuditEntry] | None:
         """The trail of a record with all that belongs to it, where something does."""
@@ -40,6 +45,11 @@ class HistoryMixin(admin.ModelAdmin):
         """The audit trail remembers; a second log beside it would only disagree."""
 
     log_change = log_deletions = log_addition
+
+    formfield_overrides = {models.IntegerField: {"form_class": Whole}, models.DecimalField: {"form_class": Amount}}
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return PlainList
 
     def get_urls(self) -> list[Any]:
         name = f"{self.opts.app_label}_{self.opts.model_name}_snapshot"

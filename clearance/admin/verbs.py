@@ -26,6 +26,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from accounts.models import User
 from audit import selectors as trail
 from audit import services as audit
+from clearance.admin.numbers import Whole
 from clearance.clock import day_of
 from clearance.errors import DomainError, VersionConflict
 
@@ -64,7 +65,7 @@ class VerbForm(forms.Form):
 class VersionedForm(VerbForm):
     """Carries the version that the person saw, so that nobody overwrites what somebody else did meanwhile."""
 
-    version = forms.IntegerField(widget=forms.HiddenInput, required=False)
+    version = Whole(widget=forms.HiddenInput, required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

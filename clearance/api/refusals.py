@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -66,13 +67,18 @@ class Unavailable(exceptions.APIException):
         self.wait = wait
 
 
-def envelope(code: str, message: str, details: list[dict[str, str]] | None = None) -> dict[str, Any]:
+# However much is wrong, an answer tells no more of it than somebody reads.
+MOST_DETAILS = 50
+_LONGEST_FIELD, _LONGEST_MESSAGE = 100, 1_000
+
+
+def envelope(code: str, message: str, details: Sequence[dict[str, str]] = ()) -> dict[str, Any]:
     """The shape of every error."""
     return {
         "error": {
             "code": code,
-            "message": message,
-            "details": details or [],
+            "message": _cut(message, _LONGEST_MESSAGE),
+            "details": _bounded(details),
             "request_id": context.current().request_id,
         }
     }
@@ -102,7 +108,8 @@ def refuse(error: Exception, given: Mapping[str, Any]) -> Response:
         if isinstance(error, exceptions.AuthenticationFailed)
         else CODE_OF.get(error.status_code, "REFUSED")
     )
-    details = _details(error.detail) if isinstance(error, exceptions.ValidationError) else []
+    is_of_values = isinstance(error, exceptions.ValidationError)
+    details = list(islice(_details(error.detail), MOST_DETAILS + 1)) if is_of_values else []
     is_of_fields = any(entry["field"] for entry in details)
     message = _("Some of the values are not valid.") if is_of_fields else _sentence(error)
     answer = Response(envelope(code, message, details if is_of_fields else []), error.status_code)
@@ -156,21 +163,31 @@ def _sentence(error: exceptions.APIException) -> str:
     return str(detail)
 
 
-def _details(detail: Any, path: str = "") -> list[dict[str, str]]:
+def _bounded(details: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """The first of them, each cut to its length; more are only mentioned."""
+    told = [
+        {"field": _cut(one["field"], _LONGEST_FIELD), "message": _cut(one["message"], _LONGEST_MESSAGE)}
+        for one in details[:MOST_DETAILS]
+    ]
+    if len(details) > MOST_DETAILS:
+        told.append({"field": "", "message": _("There is more that is wrong. Correct these first.")})
+    return told
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _details(detail: Any, path: str = "") -> Iterator[dict[str, str]]:
     """Flatten DRF's nested errors to one entry per field: `rows[3].eta`."""
     if isinstance(detail, Mapping):
-        return [
-            entry
-            for name, inner in detail.items()
-            for entry in _details(inner, path if name == "non_field_errors" else f"{path}.{name}".lstrip("."))
-        ]
-    if isinstance(detail, (list, tuple)):
-        return [
-            entry
-            for position, inner in enumerate(detail)
-            for entry in _details(inner, f"{path}[{position}]" if isinstance(inner, (dict, list)) and inner else path)
-        ]
-    return [{"field": path, "message": str(detail)}]
+        for name, inner in detail.items():
+            yield from _details(inner, path if name == "non_field_errors" else f"{path}.{name}".lstrip("."))
+    elif isinstance(detail, (list, tuple)):
+        for position, inner in enumerate(detail):
+            yield from _details(inner, f"{path}[{position}]" if isinstance(inner, (dict, list)) and inner else path)
+    else:
+        yield {"field": path, "message": str(detail)}
 
 
 def answer_outside_views(code: int, message: str) -> HttpResponse:

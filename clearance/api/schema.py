@@ -44,16 +44,18 @@ how many are left, `RateLimit-Reset` after how many seconds the next minute begi
 `department`. They may be five minutes old, and say how they were reckoned and as of which day.
 
 **Errors** share one envelope: a stable `code` for programs, a `message` for people in the language of
-`Accept-Language`, `details` by field, and the `request_id` of the header `X-Request-ID`. 400 the request is wrong,
-401 sign in, 403 somebody else may, 404 there is none or it is another division's, 409 the record's state forbids it,
-412 stale, 422 not what the key stands for, 429 too many, 503 trouble on our side: come again after `Retry-After`.
+`Accept-Language`, `details` by field (the first fifty), and the `request_id` of the header `X-Request-ID`, by which the
+trail and the logs know the request. It is ours; an `X-Request-ID` that you send is logged with it. 400 the request is
+wrong, 401 sign in, 403 somebody else may, 404 there is none or it is another division's, 406 there is no such format,
+409 the record's state forbids it, 412 stale, 422 not what the key stands for, 429 too many, 503 trouble on our side:
+come again after `Retry-After`.
 """
 
 IF_MATCH = OpenApiParameter(
     "If-Match",
-    {"type": "string", "pattern": r'^(\*|(W/)?"?[0-9]{1,18}"?)$'},
+    {"type": "string", "pattern": r'^(\*|(W/)?"[0-9]{1,18}"( *, *(W/)?"[0-9]{1,18}")*|[0-9]{1,18})$'},
     OpenApiParameter.HEADER,
-    description="The ETag of the last answer. Stale: 412, and nothing changes.",
+    description="The ETag of the last answer, or several of which one must hold. Stale: 412, and nothing changes.",
 )
 
 

@@ -8,11 +8,13 @@ judged cheaply (.xls, .xlsb, .ods), is read by a child process with little memor
 """
 
 from clearance.sheets.cells import Cell, Sheet
-from clearance.sheets.reading import read
+from clearance.sheets.reading import MAX_COLUMNS, MAX_ROWS, read
 from clearance.sheets.writing import CONTENT_TYPE, Page, RowFault, failed_rows, heading_text, write, write_to
 
 __all__ = [
     "CONTENT_TYPE",
+    "MAX_COLUMNS",
+    "MAX_ROWS",
     "Cell",
     "Page",
     "RowFault",

@@ -75,6 +75,22 @@ class TestProduction:
         assert len(done.stderr.splitlines()) == 1
         assert "secret" not in done.stderr
 
+    @pytest.mark.parametrize("allowed", ["127.0.0.1", "::1", "127.0.0.0/8", "192.0.2.1,127.0.0.1"])
+    def test_asks_for_the_proxies_before_it_tells_metrics_to_its_own_machine(self, allowed):
+        given = PRODUCTION | {"METRICS_ALLOWED_ADDRESSES": allowed}
+
+        refused, told = run("check", **given), run("check", **given, TRUSTED_PROXY_COUNT="0")
+
+        assert refused.returncode != 0
+        assert "TRUSTED_PROXY_COUNT" in refused.stderr
+        assert told.returncode == 0, told.stderr
+
+    def test_tells_nobody_metrics_as_long_as_nobody_counted_the_proxies(self):
+        show = ("shell", "--command", "from django.conf import settings; print(settings.METRICS_ALLOWED_ADDRESSES)")
+
+        assert "[]" in run(*show, **PRODUCTION).stdout
+        assert "127.0.0.1" in run(*show, **PRODUCTION, TRUSTED_PROXY_COUNT="0").stdout
+
     def test_refuses_to_go_without_a_key(self):
         without = {name: value for name, value in PRODUCTION.items() if name != "SECRET_KEY"}
 

@@ -106,7 +106,7 @@ class Unreadable(Exception):
 
     def told(self, column: str, cell: object) -> str:
         """The sentence about this cell of this column."""
-        return str(self.sentence).format(column=column, value=shown(cell), **self.context)
+        return str(self.sentence).format(column=shown(column), value=shown(cell), **self.context)
 
 
 def tidy(text: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from shipments.errors import TooManyFaults
 from shipments.imports import headings
 from shipments.imports.cells import Cell, Parser, Unreadable, parse_date, shown
 from shipments.imports.headings import Columns, ShipmentNumberMissing, Steps, heading_text, key
@@ -19,6 +20,8 @@ from shipments.rows import Fault, TrackerRow
 # Shipment numbers that are none: the label of a line of sums.
 TOTALS = frozenset(map(key, ["total", "totals", "grand total", "sub total", "sum", "الإجمالي", "إجمالي", "المجموع"]))
 
+MOST_NAMED = 5  # rows of one number, in the sentence about each of them
+MOST_FAULTS = 50_000
 _UNKNOWN = object()
 _Column = tuple[int, str | Decimal, Parser, dict[Cell, object]]
 
@@ -47,7 +50,7 @@ def tracker(rows: Sequence[Sequence[Cell]], *, steps: Sequence[tuple[str | Decim
     """Read the rows of a sheet, of which the first is row 1.
 
     :raises HeadingsNotFound: no row names the shipment number and two more columns.
-    :raises ColumnGivenTwice: two columns mean the same.
+    :raises ColumnGivenTwice: two columns mean the same. :raises TooManyFaults: this is no tracker.
     """
     known = Steps(steps)
     index, columns = headings.find_headings(rows, known)
@@ -62,7 +65,7 @@ def records(given: Sequence[Mapping[str, object]], *, steps: Sequence[tuple[str 
     A key is a field name, a step number or any heading of a sheet; unknown ones are in `ignored`.
 
     :raises ShipmentNumberMissing: no row has the key.
-    :raises ColumnGivenTwice: two keys mean the same.
+    :raises ColumnGivenTwice: two keys mean the same. :raises TooManyFaults: this is no tracker.
     """
     rows = cells_from_records(given)
     known = Steps(steps)
@@ -131,6 +134,8 @@ class _Reading:
                 faults.insert(0, found.fault(number, "shipment_number", "", reason))
             if faults:
                 found.faults.extend(faults)
+                if len(found.faults) > MOST_FAULTS:
+                    raise TooManyFaults(most=MOST_FAULTS, row=number)
             else:
                 found.rows.append(TrackerRow(number, fields, steps))
         self._refuse_repeated(rows_of)
@@ -181,8 +186,12 @@ class _Reading:
             return
         numbers = {row.row: row.fields["shipment_number"] for row in self.tracker.rows}
         for row, rows in repeated.items():
-            others = ", ".join(str(other) for other in rows if other != row)
-            reason = _("The shipment number is also in row {rows}. Keep one of the rows.").format(rows=others)
+            others = [str(other) for other in rows[: MOST_NAMED + 1] if other != row][:MOST_NAMED]
+            if more := len(rows) - 1 - len(others):
+                sentence = _("The shipment number is also in rows {rows} and {more} more. Keep one of the rows.")
+            else:
+                sentence = _("The shipment number is also in row {rows}. Keep one of the rows.")
+            reason = sentence.format(rows=", ".join(others), more=more)
             self.tracker.faults.append(self.tracker.fault(row, "shipment_number", numbers.get(row, ""), reason))
         self.tracker.rows[:] = [row for row in self.tracker.rows if row.row not in repeated]
         self.tracker.faults.sort(key=lambda fault: fault.row)

@@ -14,6 +14,7 @@ from accounts.models import Division, User
 from clearance import sheets
 from clearance.errors import InvalidFields
 from shipments import services as shipments
+from shipments.errors import TooManyKeys, TooManyRows
 from shipments.imports.headings import template
 from shipments.imports.tracker import records, tracker
 from shipments.rows import ImportReport
@@ -53,8 +54,16 @@ def import_workbook(
 def import_records(given: Sequence[Mapping[str, object]], *, by: User, at: datetime) -> ImportReport:
     """Import rows that a program sends: keys are field names, step numbers or headings of the template.
 
+    :raises TooManyRows: :raises TooManyKeys: there are more than a sheet may have.
     :raises InvalidFields: a key means nothing to us. :raises Forbidden: `by` may not import.
     """
+    if len(given) > sheets.MAX_ROWS:
+        raise TooManyRows(limit=sheets.MAX_ROWS)
+    keys: set[str] = set()
+    for row in given:
+        keys |= row.keys()
+        if len(keys) > sheets.MAX_COLUMNS:
+            raise TooManyKeys(limit=sheets.MAX_COLUMNS)
     found = records(given, steps=step_columns())
     if found.ignored:
         raise InvalidFields({f"rows.{key}": [_("There is no such field or step.")] for key in found.ignored})

@@ -2,6 +2,7 @@
 import re
 import string
 import time
+import tracemalloc
 from datetime import date, datetime, timedelta
 from datetime import time as clock
 from decimal import Decimal
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from clearance import sheets
 from shipments import imports
+from shipments.errors import TooManyFaults
 from shipments.imports import cells, headings
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -139,6 +141,39 @@ class TestARow:
             (4, "The shipment number is also in row 2, 5. Keep one of the rows."),
             (5, "The shipment number is also in row 2, 4. Keep one of the rows."),
         ]
+
+    def test_names_five_others_of_its_number_and_counts_the_rest(self):
+        found = read(*[ROW] * 9)
+
+        reasons = [one.reason for one in found.faults]
+        assert reasons[0] == "The shipment number is also in rows 3, 4, 5, 6, 7 and 3 more. Keep one of the rows."
+        assert reasons[3] == "The shipment number is also in rows 2, 3, 4, 6, 7 and 3 more. Keep one of the rows."
+        assert reasons[8] == "The shipment number is also in rows 2, 3, 4, 5, 6 and 3 more. Keep one of the rows."
+
+    def test_fails_with_fifty_thousand_others_in_little_room(self):
+        tracemalloc.start()
+
+        found = read(*[["SHP-1"]] * 50_000)
+
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert len(found.faults) == 50_000
+        assert max(len(one.reason) for one in found.faults) < 120
+        assert peak < 100 * 1024 * 1024
+
+    def test_quotes_little_of_a_long_heading(self):
+        reason = value(f"ETA{'.' * 30_000}", "31/02/2026")
+
+        assert reason.startswith("ETA...")
+        assert len(reason) < 300
+
+    def test_ends_a_sheet_in_which_hardly_anything_can_be_read(self):
+        wrong = ["SHP-1", "A", "B", "x", "x", "x"]
+
+        with pytest.raises(TooManyFaults) as refused:
+            read(*[wrong] * 20_000)
+
+        assert refused.value.context == {"most": 50_000, "row": 16_668}
 
     def test_may_be_shorter_or_longer_than_the_headings(self):
         assert [len(row.fields) for row in read(["SHP-1"], ["SHP-2", *ROW[1:], 1, 2, 3]).rows] == [1, 5]
