@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 
 from alerts.choices import AlertState, Severity
 from alerts.models import Alert
-from clearance.api.filters import GivenFilters, IdFilter, TrueOrFalseFilter, WholeNumberFilter
+from clearance.api.filters import GivenFilters, IdFilter, TextFilter, TrueOrFalseFilter, WholeNumberFilter
 from shipments.models import Shipment
 
 
@@ -21,7 +21,7 @@ class AlertFilters(GivenFilters):
     days_post_eta = WholeNumberFilter(label="The day after the ETA")
     days_post_eta_from = WholeNumberFilter(field_name="days_post_eta", lookup_expr="gte")
     days_post_eta_to = WholeNumberFilter(field_name="days_post_eta", lookup_expr="lte")
-    search = filters.CharFilter(
+    search = TextFilter(
         method="matching", label="Words of the shipment's number, principal, brand, invoice, LC, B/L, vessel"
     )
 

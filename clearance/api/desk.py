@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db.models import QuerySet
+from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext as _
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import exceptions, serializers, status
@@ -16,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from clearance import numerals
+from clearance import numerals, text
 from clearance.api.refusals import MOST_DETAILS, TooLarge, has_precondition
 
 # RFC 9110, 8.8.3: an entity tag, weak or strong. Ours are numbers, which may come without their quotes.
@@ -28,7 +29,8 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 class StrictSerializer(serializers.Serializer):
     """Input that says so when it brings a field nobody knows; what is read-only may come along and is ignored.
 
-    Nor does it take numbers for text, a mapping for a list of choices, or 1_000 for a number, as DRF does.
+    Nor does it take numbers for text, a mapping for a list of choices, or 1_000 for a number, as DRF does. Texts are of
+    one line, unless the field is a text area, and come in the form in which they are kept.
     """
 
     def to_internal_value(self, data: Any) -> Any:
@@ -37,8 +39,10 @@ class StrictSerializer(serializers.Serializer):
         unknown = (str(name) for name in data if name not in self.fields)
         wrong = {name: [_("There is no such field.")] for name in islice(unknown, MOST_DETAILS + 1)}
         if not wrong:
-            given = ((name, field, data[name]) for name, field in self.fields.items() if name in data)
+            given = [(name, field, data[name]) for name, field in self.fields.items() if name in data]
             wrong = {name: [told] for name, field, value in given if (told := _misread(field, value))}
+            if not isinstance(data, MultiValueDict):  # which brings a file and nothing that is kept
+                data = {name: _kept(field, value) for name, field, value in given if name not in wrong}
         try:
             values = super().to_internal_value(data)
         except serializers.ValidationError as error:
@@ -55,10 +59,12 @@ def _misread(field: serializers.Field, value: Any) -> str:
     if isinstance(field, serializers.MultipleChoiceField):
         message = field.error_messages["not_a_list"]
         return "" if isinstance(value, list) else str(message).format(input_type=type(value).__name__)
-    if isinstance(field, serializers.CharField):
-        return "" if isinstance(value, str) else str(field.error_messages["invalid"])
     if isinstance(field, serializers.ListField) and isinstance(value, list):
         return _misread_list(field, value)
+    if isinstance(field, serializers.CharField):
+        if not isinstance(value, str):
+            return str(field.error_messages["invalid"])
+        return text.objection(value.strip()) if _is_of_one_line(field) else ""
     return "" if not isinstance(value, str) or _is_plain(field, value.strip()) else _invalid(field)
 
 
@@ -69,19 +75,31 @@ def _misread_list(field: serializers.ListField, values: list[Any]) -> str:
     return next((told for one in values if (told := _misread(field.child, one))), "")
 
 
-def _is_plain(field: serializers.Field, text: str) -> bool:
+def _is_plain(field: serializers.Field, given: str) -> bool:
     """Whether a number or a date is written as the document says, and not in some other way that Python reads."""
     if isinstance(field, serializers.IntegerField):
-        return numerals.WHOLE.fullmatch(text) is not None
+        return numerals.WHOLE.fullmatch(given) is not None
     if isinstance(field, serializers.DecimalField):
-        return numerals.DECIMAL.fullmatch(text) is not None
+        return numerals.DECIMAL.fullmatch(given) is not None
     if isinstance(field, serializers.DateField):
-        return _DAY.fullmatch(text) is not None
-    return not isinstance(field, serializers.DateTimeField) or text.isascii()
+        return _DAY.fullmatch(given) is not None
+    return not isinstance(field, serializers.DateTimeField) or given.isascii()
 
 
 def _invalid(field: serializers.Field) -> str:
     return str(field.error_messages["invalid"]).format(format="YYYY-MM-DD", input_type="str")
+
+
+def _is_of_one_line(field: serializers.Field) -> bool:
+    """Whether a text is of one line: what isn't trimmed is a secret, what has a text area may have several."""
+    is_text = isinstance(field, serializers.CharField) and field.trim_whitespace
+    return is_text and field.style.get("base_template") != "textarea.html"
+
+
+def _kept(field: serializers.Field, value: Any) -> Any:
+    if isinstance(field, serializers.ListField) and isinstance(value, list):
+        return [_kept(field.child, one) for one in value]
+    return text.kept(value) if isinstance(value, str) and _is_of_one_line(field) else value
 
 
 class StrictFilters(DjangoFilterBackend):
