@@ -58,10 +58,13 @@ class ImportForm(VerbForm):
         widget=forms.FileInput({"accept": ".xlsx,.xls,.xlsb,.ods"}),
     )
     sheet = forms.CharField(
-        label=_("Sheet"), required=False, max_length=60, help_text=_("Empty: the first one with something on it.")
+        label=_("Sheet"), required=False, max_length=60, help_text=_("Empty: the first one that is a tracker.")
     )
     dry_run = forms.BooleanField(
         label=_("Only try it: show what would happen and write nothing"), required=False, initial=True
+    )
+    set_back = forms.BooleanField(
+        label=_("Set back values that were replaced after this tracker was written"), required=False
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -64,7 +64,6 @@ def _import(*, file: Any, sheet: str, **given: Any) -> dict[str, Any]:
         "name": file.name,
         "dry_run": given["dry_run"],
         "report": imported.report,
-        "ignored": imported.ignored,
         "error_workbook": f"data:{sheets.CONTENT_TYPE};base64,{base64.b64encode(content).decode()}" if content else "",
     }
 
