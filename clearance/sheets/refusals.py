@@ -59,3 +59,16 @@ class TooManyRows(Invalid):
 class TooManyColumns(Invalid):
     code = "SHEET_TOO_MANY_COLUMNS"
     message = _("The sheet “{sheet}” has more than {limit} columns. Delete those that the tracker does not need.")
+
+
+class WorkbookNotUnderstood(Invalid):
+    code = "WORKBOOK_NOT_UNDERSTOOD"
+    message = _(
+        "“{name}” isn’t damaged, but is written in a way that can’t be read here. Open it in Excel or LibreOffice, "
+        "save a copy as .xlsx, and use that."
+    )
+
+
+class NoSheetWanted(Invalid):
+    code = "SHEET_NOT_WANTED"
+    message = _("None of the sheets has what is looked for. These were looked at: {names}.")
