@@ -6,6 +6,7 @@ above “Target”, “Actual” and “Remarks”), or stand above blanks that 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -62,18 +63,18 @@ def find_headings(sheet: Sheet, steps: Steps) -> Headings:
         found = headings_at(sheet, index, steps)
         if found and len(found.columns) >= FEWEST:
             return found
-    raise HeadingsNotFound(searched=SEARCHED_ROWS, sheet=sheet.name)
+    raise HeadingsNotFound(searched=SEARCHED_ROWS, sheets=f"“{sheet.name}”")
 
 
-def has_headings(sheet: Sheet, steps: Steps) -> bool:
-    """Whether a sheet is a tracker, if perhaps one whose headings have to be mended."""
-    try:
-        find_headings(sheet, steps)
-    except HeadingsNotFound:
-        return False
-    except Invalid:
-        return True
-    return True
+def resembles_a_tracker(rows: Sequence[Sequence[Cell]], steps: Steps) -> bool:
+    """Whether rows that stand together name the shipment number and two more columns, perhaps with something amiss."""
+    known = [columns_of(row, steps).names for row in rows[: SEARCHED_ROWS + LEVELS]]
+    for index in range(min(SEARCHED_ROWS, len(known))):
+        together = known[index : index + LEVELS]
+        named = set[str]().union(*together)
+        if "shipment_number" in named and len(named) >= FEWEST and max(map(len, together)) > 1:
+            return True
+    return False
 
 
 def headings_at(sheet: Sheet, index: int, steps: Steps) -> Headings | None:

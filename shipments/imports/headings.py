@@ -18,7 +18,7 @@ from shipments.imports.fields import CHECKS, CURRENCY, FIELDS, STATUS, Field
 class HeadingsNotFound(Invalid):
     code = "TRACKER_HEADINGS_NOT_FOUND"
     message = _(
-        "No heading row was found in the first {searched} rows of the sheet “{sheet}”. One row needs the heading "
+        "No heading row was found in the first {searched} rows of {sheets}. One row needs the heading "
         "“Shipment number” and at least two more, such as “Principal”, “Brand”, “Invoice amount (OMR)” or “ETA”."
     )
 
@@ -161,6 +161,11 @@ class Columns:
     def meanings(self) -> Mapping[int, Field | None]:
         """The columns that are read: their fields, and nothing for those of steps."""
         return self.fields | dict.fromkeys(self.steps)
+
+    @property
+    def names(self) -> set[str]:
+        """Field names, and step numbers as text."""
+        return {one.name for one in self.fields.values()} | set(map(str, self.steps.values()))
 
     @property
     def names_shipments(self) -> bool:

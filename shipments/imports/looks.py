@@ -24,6 +24,7 @@ _NO_RESULT = _(
 )
 _ZERO = _("{column} holds 0, which a link to an empty cell shows, too. Clear the cell, or type the text.")
 _STRUCK_OUT = _("{column} “{value}” is struck out. Clear the cell, or take the line through it away.")
+_PARTLY_STRUCK_OUT = _("{column} “{value}” is struck out in part. Write only what counts.")
 _ROW_STRUCK_OUT = _("The row is struck out. Delete it, or take the line through it away if it counts.")
 _ROW_HIDDEN = _("The row is hidden, perhaps by a filter. Show it and import again, or delete it.")
 _ROUNDED = _("{column} shows “{value}” but holds {held}. Show all its decimals, or type what it should be.")
@@ -237,8 +238,8 @@ def _refusal(cell: Cell, mark: Mark) -> Unreadable | None:
         return Unreadable(HOLDS_AN_ERROR).about(mark.error)
     if mark.has_no_result:
         return Unreadable(_NO_RESULT)
-    if mark.is_struck_out and cell not in (None, ""):
-        return Unreadable(_STRUCK_OUT).about(cell)
+    if (mark.is_struck_out or mark.is_partly_struck_out) and cell not in (None, ""):
+        return Unreadable(_STRUCK_OUT if mark.is_struck_out else _PARTLY_STRUCK_OUT).about(cell)
     return None
 
 

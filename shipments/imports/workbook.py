@@ -14,7 +14,10 @@ from accounts.models import Division, User
 from clearance import sheets
 from clearance.clock import day_of
 from clearance.errors import InvalidFields
+from clearance.sheets.refusals import NoSheetWanted
 from shipments import services as shipments
+from shipments.imports.heading_rows import SEARCHED_ROWS, resembles_a_tracker
+from shipments.imports.headings import HeadingsNotFound, Steps
 from shipments.imports.notes import notes_on
 from shipments.imports.table import Tracker
 from shipments.imports.template import template
@@ -52,7 +55,17 @@ def import_workbook(
     :raises Forbidden: `by` may not import.
     """
     steps = step_columns()
-    read = sheets.read(content, name=name, sheet=sheet, max_bytes=settings.UPLOAD_LIMIT_BYTES)
+    known = Steps(steps)
+    try:
+        read = sheets.read(
+            content,
+            name=name,
+            sheet=sheet,
+            wanted=lambda rows: resembles_a_tracker(rows, known),
+            max_bytes=settings.UPLOAD_LIMIT_BYTES,
+        )
+    except NoSheetWanted as none:
+        raise HeadingsNotFound(searched=SEARCHED_ROWS, sheets=none.context["names"]) from none
     found = tracker(read, steps=steps, today=day_of(at))
     report = shipments.import_rows(
         rows=found.rows, faults=found.faults, by=by, at=at, dry_run=dry_run, set_back=set_back
