@@ -25,6 +25,8 @@ from shipments.imports.headings import (
     columns_of,
     columns_of_paths,
     heading_text,
+    is_vague,
+    meaning,
     require_each_once,
     says_which_date,
 )
@@ -143,7 +145,10 @@ class _Grid:
         filled = [i for i in columns if heading_text(self.own(row + 1, i))]
         if not filled or any(not isinstance(self.own(row + 1, i), str) for i in filled):
             return False
-        if any(i in filled for i in columns_of([self.text(row, i) for i in columns], self.steps).of("shipment_number")):
+        numbers = columns_of([self.text(row, i) for i in columns], self.steps).of("shipment_number")
+        if any(
+            i in filled and meaning([self.text(row, i), self.text(row + 1, i)], self.steps) is None for i in numbers
+        ):
             return False
         beneath = [i for i in filled if self.wide(row, i)]
         if any(self.meant(row, i) or self.meant(row + 1, i) or self._is_which(row + 1, i) for i in beneath):
@@ -169,10 +174,11 @@ class _Grid:
 
     @cached_property
     def _numbers(self) -> set[int]:
-        """The columns in which some row says “Shipment number”."""
-        rows = range(self.top, self.bottom + 1)
-        found = (columns_of([self.text(row, i) for i in range(self.width)], self.steps) for row in rows)
-        return {column for columns in found for column in columns.of("shipment_number")}
+        """The columns in which some row says “Shipment number”, or at least “Ref”."""
+        cells = [(row, column) for row in range(self.top, self.bottom + 1) for column in range(self.width)]
+        found = [cell for cell in cells if getattr(self.meant(*cell), "name", "") == "shipment_number"]
+        plain = [cell for cell in found if not is_vague(self.text(*cell))]
+        return {column for _row, column in plain or found}
 
     def _path(self, column: int) -> list[str]:
         """The headings of a column from the top down, without titles of the whole table."""

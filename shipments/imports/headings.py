@@ -211,6 +211,11 @@ def by_text(text: str, steps: Steps) -> Field | Decimal | None:
     return FIELD_OF.get(key(text)) or steps.meant_by(text)
 
 
+def is_vague(text: str) -> bool:
+    """Whether a heading doesn't say what it is about: “Ref”, “Amount”."""
+    return key(text) in _VAGUE
+
+
 def says_which_date(text: str) -> bool:
     """Whether a heading only makes sense below another: “Target”, “Actual date”, “Remarks”."""
     words = _words(text)
@@ -232,7 +237,7 @@ def meaning(path: Sequence[str], steps: Steps) -> Field | Decimal | None:
     is_planned = any(_words(one) & _PLANNED for one in above)
     if isinstance(found, Field):
         is_of_a_step = isinstance(by_text(above[-1], steps), Decimal)
-        if is_of_a_step or key(text) in _VAGUE or (is_planned and found.is_date and found.name != "eta"):
+        if is_of_a_step or is_vague(text) or (is_planned and found.is_date and found.name != "eta"):
             return None
     return None if is_planned and isinstance(found, Decimal) else found
 

@@ -239,7 +239,7 @@ class Table:
                 return str(unclear)
             if found and len(found.columns) >= FEWEST:
                 return found
-            if found or (is_named and is_text):
+            if found or (is_named and is_text and not any(map(str.isdigit, own or ""))):
                 return _("It needs the heading “Shipment number” and at least two more that are known.")
         has_digits = any(type(cell) is str and any(map(str.isdigit, cell)) for cell in filled)
         if is_text and own and len(faults) > 1 and len(filled) > FEWEST and not has_digits:
