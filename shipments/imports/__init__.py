@@ -4,6 +4,7 @@ from shipments.imports.cells import MAX_AMOUNT, MAX_CONTAINERS, MAX_QUANTITY, Ce
 from shipments.imports.fields import MAX_LENGTHS
 from shipments.imports.heading_rows import HeadingsUnclear
 from shipments.imports.headings import ColumnGivenTwice, HeadingsNotFound, ShipmentNumberHidden, ShipmentNumberMissing
+from shipments.imports.looks import MergesOverlap
 from shipments.imports.table import Tracker
 from shipments.imports.template import Template, template
 from shipments.imports.tracker import cells_from_records, records, tracker
@@ -19,6 +20,7 @@ __all__ = [
     "Fault",
     "HeadingsNotFound",
     "HeadingsUnclear",
+    "MergesOverlap",
     "ShipmentNumberHidden",
     "ShipmentNumberMissing",
     "Template",

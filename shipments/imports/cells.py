@@ -37,6 +37,7 @@ SHEET_ERRORS = re.compile(r"#[^\W\d_][\w/]*[!?]|#n/?[adv]|#getting_data|err:\d{3
 _CANCELLED = frozenset(
     "cancelled canceled cancel cancellation cxl void voided ملغي ملغى ملغاة ملغية الغيت إلغاء الغاء".split()  # noqa: SIM905
 )
+_NO = frozenset(["no", "n", "0", "false", "not cancelled", "active", "لا"])
 MODES = {
     "sea": "sea ocean vessel maritime seafreight oceanfreight bysea byocean byvessel بحر بحري بحرا البحر",
     "air": "air airfreight byair flight جو جوي جوا الجو",
@@ -66,6 +67,9 @@ _OMR = re.compile(_CURRENCY)
 _SEVERAL = re.compile(r"[,;،؛\n&]|\band\b", re.IGNORECASE)
 
 HOLDS_AN_ERROR = _("{column} holds the error “{value}”. Correct the formula or type the value.")
+_CANCEL_IT = _(
+    "{column} says “{value}”. Cancel the shipment on its own page, with the reason, and delete the row here."
+)
 NOT_IN_OMR = _("{column} “{value}” is not in OMR. Write the equivalent in Omani rials.")
 
 
@@ -288,10 +292,17 @@ def lc_parser(longest: int) -> Parser:
 
 def check_status(cell: Cell) -> None:
     """:raises Unreadable: the cell says that the shipment is cancelled."""
-    if isinstance(cell, str) and _CANCELLED & set(re.findall(r"[^\W\d_]+", tidy(cell).casefold())):
-        raise Unreadable(
-            _("{column} says “{value}”. Cancel the shipment on its own page, with the reason, and delete the row here.")
-        )
+    if isinstance(cell, str):
+        words = {word.removeprefix("ال") for word in re.findall(r"[^\W\d_]+", tidy(cell).casefold())}
+        if words & _CANCELLED:
+            raise Unreadable(_CANCEL_IT)
+
+
+def check_cancelled(cell: Cell) -> None:
+    """:raises Unreadable: there is anything in the cell of a column “Cancelled”, except a no."""
+    text = tidy(cell).casefold() if isinstance(cell, str) else "" if cell in (None, 0) else "yes"
+    if text not in BLANKS and text not in _NO:
+        raise Unreadable(_CANCEL_IT)
 
 
 def choice_parser(options: Mapping[str, str]) -> Parser:

@@ -269,4 +269,13 @@ STATUS = Field(
     _TEXT,
     "shipment status; current status; overall status; state; status of shipment; الحالة; حالة الشحنة; حالة",
 )
-CHECKS = (CURRENCY, STATUS)
+CANCELLED = Field(
+    "cancelled",
+    "Cancelled",
+    cells.check_cancelled,
+    _("Anything here, except a no, fails the row"),
+    _TEXT,
+    "canceled; is cancelled; cancellation; cancelled on; cancellation date; date cancelled; cancelled shipment; "
+    "ملغاة; ملغى; ملغي; إلغاء; تاريخ الإلغاء",
+)
+CHECKS = (CURRENCY, STATUS, CANCELLED)

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from clearance.errors import Invalid
 from shipments.imports.cells import Cell
-from shipments.imports.fields import CHECKS, CURRENCY, FIELDS, STATUS, Field
+from shipments.imports.fields import CANCELLED, CHECKS, CURRENCY, FIELDS, STATUS, Field
 
 
 class HeadingsNotFound(Invalid):
@@ -149,11 +149,11 @@ class Columns:
 
     @property
     def ignored(self) -> list[str]:
-        """Also a status: it only fails a row."""
+        """Also what says that a shipment is cancelled: it only fails a row."""
         return [
             text
             for index, text in enumerate(self.headings)
-            if text and index not in self.steps and self.fields.get(index, STATUS) is STATUS
+            if text and index not in self.steps and self.fields.get(index, STATUS) in (STATUS, CANCELLED)
             if index or key(text) not in _REASONS
         ]
 
