@@ -41,6 +41,7 @@ class Look:
     styles: dict[Place, Style] = field(default_factory=dict)  # of cells whose style isn't dull
     formulas: dict[Place, bool] = field(default_factory=dict)  # whether there is a stored result
     errors: dict[Place, str] = field(default_factory=dict)
+    currencies: dict[Place, str] = field(default_factory=dict)  # that a cell names itself
     struck: set[Place] = field(default_factory=set)  # by the text's own runs
     half_struck: set[Place] = field(default_factory=set)
     merges: list[Merge] = field(default_factory=list)
@@ -90,7 +91,7 @@ def _within(merges: Sequence[Merge], rows: Sequence[Sequence[Cell]]) -> list[Mer
 
 def _marks(cells: _Cells, look: Look) -> dict[Place, Mark]:
     marks: dict[Place, Mark] = {}
-    for place in look.styles.keys() | look.formulas.keys() | look.errors.keys() | look.struck | look.half_struck:
+    for place in set().union(look.styles, look.formulas, look.errors, look.currencies, look.struck, look.half_struck):
         error = look.errors.get(place, "")
         style = look.styles.get(place)
         if place in cells.cleared or (place not in look.formulas and not error and cells.get(*place) == ""):
@@ -104,7 +105,7 @@ def _marks(cells: _Cells, look: Look) -> dict[Place, Mark]:
             continue
         mark = Mark(
             text=shown.text if shown else "",
-            currency=shown.currency if shown else "",
+            currency=look.currencies.get(place) or (shown.currency if shown else ""),
             is_percent=bool(shown and shown.is_percent),
             is_rounded=bool(shown and shown.is_rounded),
             is_formula=place in look.formulas,

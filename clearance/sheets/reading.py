@@ -7,6 +7,7 @@ from pathlib import Path
 
 from clearance.sheets import apart
 from clearance.sheets.cells import Sheet
+from clearance.sheets.delimited import is_delimited, read_delimited
 from clearance.sheets.inspection import Archive, Way, inspect
 from clearance.sheets.refusals import WorkbookTooLarge
 from clearance.sheets.workbooks import HEAD, NotHere, Wanted, choose, complaints, open_here
@@ -22,7 +23,7 @@ def read(
     wanted: Wanted | None = None,
     max_bytes: int = MAX_BYTES,
 ) -> Sheet:
-    """Read one sheet of an .xlsx, .xlsb, .xls or .ods workbook: the named one, else the first visible one.
+    """Read one sheet of an .xlsx, .xlsb, .xls, .ods or .csv file: the named one, else the first visible one.
 
     Without a sheet's name `wanted` is asked about the first 200 rows of each visible sheet: the first that it wants is
     read, and `others` are the titles of further ones; without `wanted` it is the first with content. Formulas give
@@ -37,6 +38,8 @@ def read(
         raise WorkbookTooLarge(limit=max_bytes // (1024 * 1024))
     data = content if isinstance(content, bytes) else content.read_bytes()
 
+    if is_delimited(name):
+        return read_delimited(data, name=name, sheet=sheet, wanted=wanted)
     way, archive = inspect(data, name)
     if way is not Way.APART and archive:
         try:

@@ -9,13 +9,14 @@ from functools import partial
 from io import BytesIO
 from typing import Any
 from xml.etree.ElementTree import ParseError
+from xml.parsers.expat import ExpatError
 from xml.sax.saxutils import quoteattr
 from zipfile import ZipFile
 
 import python_calamine as calamine
 
 from clearance.errors import Invalid
-from clearance.sheets import scanning, worksheet
+from clearance.sheets import ods, scanning, worksheet
 from clearance.sheets.cells import Cell, Sheet
 from clearance.sheets.inspection import Archive
 from clearance.sheets.looks import EVERYTHING, Look, put_together
@@ -176,7 +177,8 @@ def _link(number: int, kind: str, target: str) -> str:
 class Library(Workbook):
     """An .xls, .xlsb or .ods file, as the library reads it."""
 
-    def __init__(self, data: bytes, *, name: str) -> None:
+    def __init__(self, data: bytes, archive: Archive | None, *, name: str) -> None:
+        self.archive = archive
         self.library = calamine.load_workbook(BytesIO(data))
         kinds = calamine.SheetTypeEnum
         known = self.library.sheets_metadata
@@ -191,6 +193,9 @@ class Library(Workbook):
         return values(self.library.get_sheet_by_name(title))
 
     def look(self, title: str) -> Look:
+        if self.archive and "content.xml" in self.archive.entries:
+            content, styles = self.archive.part("content.xml"), self.archive.part("styles.xml")
+            return ods.look_of(content, styles, title=title, width=MAX_COLUMNS, name=self.name)
         return Look(unseen=EVERYTHING)
 
 
@@ -239,7 +244,7 @@ def open_apart(data: bytes, *, name: str, only: str | None) -> Workbook:
             except (ParseError, worksheet.NotXml) as error:
                 raise NotAWorkbook(name=name) from error
     with complaints(NotAWorkbook(name=name)):
-        return Library(data, name=name)
+        return Library(data, archive, name=name)
 
 
 @contextmanager
@@ -249,7 +254,7 @@ def complaints(told: Exception) -> Iterator[None]:
         yield
     except calamine.PasswordError as error:
         raise WorkbookProtected(name=getattr(told, "context", {}).get("name", "")) from error
-    except (calamine.CalamineError, ParseError, worksheet.NotXml) as error:
+    except (calamine.CalamineError, ParseError, ExpatError, worksheet.NotXml) as error:
         raise told from error
     except BaseException as error:
         if type(error).__module__ == "pyo3_runtime":  # a Rust panic is no Exception
