@@ -222,6 +222,6 @@ class ImportInput(StrictSerializer):
 
 
 class ImportFile(StrictSerializer):
-    file = serializers.FileField(help_text="A workbook: .xlsx, .xls, .xlsb or .ods.")
+    file = serializers.FileField(help_text="A workbook: .xlsx, .xls, .xlsb, .ods or .csv.")
     sheet = serializers.CharField(required=False, help_text="Its name; without, the first that is a tracker.")
     set_back = SetBackField()

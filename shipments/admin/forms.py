@@ -55,7 +55,7 @@ class EtaForm(VersionedForm):
 class ImportForm(VerbForm):
     file = forms.FileField(
         label=_("Workbook"),
-        widget=forms.FileInput({"accept": ".xlsx,.xls,.xlsb,.ods"}),
+        widget=forms.FileInput({"accept": ".xlsx,.xls,.xlsb,.ods,.csv"}),
     )
     sheet = forms.CharField(
         label=_("Sheet"), required=False, max_length=60, help_text=_("Empty: the first one that is a tracker.")
@@ -70,7 +70,7 @@ class ImportForm(VerbForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["file"].help_text = format_html(
-            '.xlsx, .xls, .xlsb, .ods. <a href="{}">{}</a>',
+            '.xlsx, .xls, .xlsb, .ods, .csv. <a href="{}">{}</a>',
             reverse("admin:shipments_shipment_blank"),
             gettext("Download an empty workbook to fill in"),
         )

@@ -171,7 +171,7 @@ def month_first_rows(column: Iterable[tuple[int, Cell]]) -> tuple[int, ...]:
     """The first two rows, of (row, cell), whose text can only be month first."""
     found = []
     for row, cell in column:
-        if type(cell) is str and (parts := _numbers_of(cell)) and parts[0] <= 12 < parts[1] <= 31:
+        if type(cell) is str and (parts := _numbers_of(cell)) and 1 <= parts[0] <= 12 < parts[1] <= 31:
             found.append(row)
             if len(found) == 2:
                 break

@@ -65,7 +65,7 @@ def find_headings(sheet: Sheet, steps: Steps) -> Headings:
         found = headings_at(sheet, index, steps)
         if found and len(found.columns) >= FEWEST:
             return found
-    raise HeadingsNotFound(searched=SEARCHED_ROWS, sheets=f"“{sheet.name}”")
+    raise HeadingsNotFound(searched=SEARCHED_ROWS, sheets=sheet.name)
 
 
 def resembles_a_tracker(rows: Sequence[Sequence[Cell]], steps: Steps) -> bool:

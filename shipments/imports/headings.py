@@ -18,8 +18,9 @@ from shipments.imports.fields import CANCELLED, CHECKS, CURRENCY, FIELDS, STATUS
 class HeadingsNotFound(Invalid):
     code = "TRACKER_HEADINGS_NOT_FOUND"
     message = _(
-        "No heading row was found in the first {searched} rows of {sheets}. One row needs the heading "
-        "“Shipment number” and at least two more, such as “Principal”, “Brand”, “Invoice amount (OMR)” or “ETA”."
+        "No heading row was found in the first {searched} rows of the sheets that were looked at ({sheets}). One row "
+        "needs the heading “Shipment number” and at least two more, such as “Principal”, “Brand”, “Invoice amount "
+        "(OMR)” or “ETA”."
     )
 
 

@@ -49,7 +49,7 @@ def import_workbook(
     dry_run: bool = False,
     set_back: bool = False,
 ) -> ImportedWorkbook:
-    """Import a tracker file (.xlsx, .xls, .xlsb, .ods); `name` tells its kind. Importing it twice changes nothing.
+    """Import a tracker file, whose `name` tells its kind. Importing it twice changes nothing.
 
     :raises Invalid: the file or its headings can't be read; nothing is written.
     :raises Forbidden: `by` may not import.

@@ -16,7 +16,7 @@ from shipments.imports import workbook
 
 class Command(BaseCommand):
     help = (
-        "Import a tracker workbook (.xlsx, .xls, .xlsb, .ods). Each row stands or falls alone; the exit code is 1 when "
+        "Import a tracker (.xlsx, .xls, .xlsb, .ods, .csv). Each row stands or falls alone; the exit code is 1 when "
         "rows failed. Without --as it acts as the system, which may not change the ETA of an existing shipment."
     )
 
