@@ -70,7 +70,9 @@ class ImportForm(VerbForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["file"].help_text = format_html(
-            '.xlsx, .xls, .xlsb, .ods, .csv. <a href="{}">{}</a>',
+            '.xlsx, .xls, .xlsb, .ods, .csv. <a href="{}">{}</a> · <a href="{}">{}</a>',
             reverse("admin:shipments_shipment_blank"),
             gettext("Download an empty workbook to fill in"),
+            reverse("admin:shipments_shipment_guide"),
+            gettext("What is read, and what is refused"),
         )

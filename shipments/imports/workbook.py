@@ -98,7 +98,11 @@ def _tell(report: ImportReport, found: Tracker) -> None:
 
 def blank_workbook() -> bytes:
     """Write the workbook to fill in: headings, drop-down lists, and a sheet of notes."""
-    facts = template(steps=step_columns(), divisions=list(Division.objects.values_list("name", flat=True)))
+    facts = template(
+        steps=step_columns(),
+        divisions=list(Division.objects.values_list("name", flat=True)),
+        guide=f"{settings.BASE_URL}/{settings.ADMIN_PATH}shipments/shipment/guide/",
+    )
     widths = {column: max(12.0, len(heading) * 0.9) for column, heading in enumerate(facts.headings, 1)}
     return sheets.write(
         sheets.Page(_("Tracker"), [facts.headings], widths=widths, choices=facts.choices, dates=facts.dates),
