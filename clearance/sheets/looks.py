@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, time, timedelta
+from itertools import pairwise
 from typing import Any
 
 from clearance.sheets.cells import Cell, Mark, Merge, Sheet
@@ -20,6 +21,7 @@ MAX_HIDDEN_BY_MERGES = 5_000_000
 EVERYTHING = frozenset({"formats", "formulas", "hidden", "errors", "merges"})
 
 Place = tuple[int, int]  # row and column, from 0
+Runs = frozenset[bool | None]  # which kinds of runs a text has: struck out, not, or as its cell is
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,8 @@ class Look:
     formulas: dict[Place, bool] = field(default_factory=dict)  # whether there is a stored result
     errors: dict[Place, str] = field(default_factory=dict)
     currencies: dict[Place, str] = field(default_factory=dict)  # that a cell names itself
-    struck: set[Place] = field(default_factory=set)  # by the text's own runs
-    half_struck: set[Place] = field(default_factory=set)
+    runs: dict[Place, Runs] = field(default_factory=dict)  # of texts of which parts are struck out, or aren't
+    values: dict[Place, Cell] = field(default_factory=dict)  # that the library tells wrongly
     merges: list[Merge] = field(default_factory=list)
     hidden_rows: set[int] = field(default_factory=set)
     hidden_columns: set[int] = field(default_factory=set)
@@ -51,13 +53,21 @@ class Look:
     unseen: frozenset[str] = frozenset()
 
 
+def runs_of(text: str, fonts: Sequence[tuple[int, int]], struck: Sequence[bool]) -> Runs | None:
+    """The runs of a text whose fonts change at these letters; None if it says nothing about being struck out."""
+    changes = [(at, font < len(struck) and struck[font]) for at, font in fonts]
+    parts = pairwise([(0, None), *changes, (len(text), None)])
+    runs = frozenset(state for (at, state), (end, _) in parts if text[at:end].strip())
+    return runs if runs - {None} else None
+
+
 def put_together(title: str, rows: list[Sequence[Cell]], look: Look, *, name: str, others: Sequence[str] = ()) -> Sheet:
     """The sheet from its values and its look: marks, errors in their cells, nothing where nothing is seen."""
     if len(look.styles) + len(look.formulas) + len(look.errors) > MAX_MARKED:
         raise WorkbookTooDemanding(name=name)
     cells = _Cells(rows)
-    for (row, column), text in look.errors.items():
-        cells.set(row, column, text)
+    for place, value in (look.values | look.errors).items():
+        cells.set(*place, value)
     merges = _within(look.merges, rows)
     if sum((one.bottom - one.top + 1) * (one.right - one.left + 1) for one in merges) > MAX_HIDDEN_BY_MERGES:
         raise WorkbookTooDemanding(name=name)
@@ -81,7 +91,8 @@ def put_together(title: str, rows: list[Sequence[Cell]], look: Look, *, name: st
 def _within(merges: Sequence[Merge], rows: Sequence[Sequence[Cell]]) -> list[Merge]:
     """The merges as far as they reach into the table: one over whole rows or columns ends with it."""
     last_row, last_column = len(rows) - 1, max(map(len, rows), default=0) - 1
-    cut = (Merge(one.top, one.left, min(one.bottom, last_row), min(one.right, last_column)) for one in merges)
+    whole = (one for one in merges if one.top <= one.bottom and one.left <= one.right)
+    cut = (Merge(one.top, one.left, min(one.bottom, last_row), min(one.right, last_column)) for one in whole)
     return [
         one
         for one in cut
@@ -91,11 +102,13 @@ def _within(merges: Sequence[Merge], rows: Sequence[Sequence[Cell]]) -> list[Mer
 
 def _marks(cells: _Cells, look: Look) -> dict[Place, Mark]:
     marks: dict[Place, Mark] = {}
-    for place in set().union(look.styles, look.formulas, look.errors, look.currencies, look.struck, look.half_struck):
+    for place in set().union(look.styles, look.formulas, look.errors, look.currencies, look.runs):
         error = look.errors.get(place, "")
         style = look.styles.get(place)
         if place in cells.cleared or (place not in look.formulas and not error and cells.get(*place) == ""):
             continue
+        own = bool(style and style.is_struck_out)
+        struck = {own if one is None else one for one in look.runs.get(place, _AS_ITS_CELL)}
         shown = None
         if style and not error:
             cells.set(*place, _of_its_kind(cells.get(*place), style.format, counts_from_1904=look.counts_from_1904))
@@ -111,15 +124,15 @@ def _marks(cells: _Cells, look: Look) -> dict[Place, Mark]:
             is_formula=place in look.formulas,
             has_no_result=not look.formulas.get(place, True) and not error,
             error=error,
-            is_struck_out=bool(style and style.is_struck_out) or place in look.struck,
-            is_partly_struck_out=place in look.half_struck,
+            is_struck_out=struck == {True},
+            is_partly_struck_out=len(struck) > 1,
         )
         if mark != _NOTHING:
             marks[place] = mark
     return marks
 
 
-_NOTHING = Mark()
+_NOTHING, _AS_ITS_CELL = Mark(), frozenset([None])
 
 
 def _of_its_kind(value: Any, form: Format, *, counts_from_1904: bool) -> Any:

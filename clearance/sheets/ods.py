@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
 from xml.etree import ElementTree
 from xml.parsers import expat
 
@@ -13,7 +14,10 @@ from clearance.sheets.ods_styles import Styles, attributes, local
 from clearance.sheets.refusals import WorkbookTooDemanding
 
 LAST_ROW, LAST_COLUMN = 1_048_576, 16_384
-_ERROR = re.compile(r"#[A-Z0-9_/]+[!?]?|(?:Err|Fehler):\d{3}")  # as LibreOffice wrote them before it had a type for them
+_ERROR = re.compile(
+    r"#[A-Z0-9_/]+[!?]?|(?:Err|Fehler):\d{3}"
+)  # as LibreOffice wrote them before it had a type for them
+_DURATION = re.compile(r"-?PT(\d{1,6})H(\d{1,2})M([\d.]{1,12})S")
 _HIDDEN = frozenset({"collapse", "filter"})
 
 
@@ -23,6 +27,7 @@ class _Current:
 
     given: dict[str, str]
     is_covered: bool
+    has_text: bool = False  # perhaps an empty one
     texts: list[tuple[bool | None, str]] = field(default_factory=list)  # struck out or not, or as the cell is
 
 
@@ -113,6 +118,8 @@ class _Reader:
             self.notes += 1
         elif name == "p":
             self.paragraphs += 1
+            if self.cell and not self.notes:
+                self.cell.has_text = True
         elif name == "span":
             self.spans.append(self.styles.texts.get(given.get("style-name", "")))
 
@@ -162,20 +169,31 @@ class _Reader:
         if not style.is_dull:
             look.styles[place] = style
         if "formula" in given:
-            look.formulas[place] = "value-type" in given or bool(text)
+            look.formulas[place] = "value-type" in given or cell.has_text
         if given.get("calcext:value-type") == "error" or ("formula" in given and _ERROR.fullmatch(text.strip())):
             look.errors[place] = text.strip() or "#N/A"
         if given.get("value-type") == "currency" and given.get("currency"):
             look.currencies[place] = given["currency"]
-        struck = {style.is_struck_out if own is None else own for own, one in cell.texts if one.strip()}
-        if True in struck and not (style.is_struck_out and struck == {True}):
-            (look.half_struck if False in struck else look.struck).add(place)
+        runs = frozenset(own for own, one in cell.texts if one.strip())
+        if runs - {None}:
+            look.runs[place] = runs
+        if given.get("value-type") == "time" and (span := _DURATION.fullmatch(given.get("time-value", ""))):
+            look.values[place] = _time(*(float(one or 0) for one in span.groups()))
+        elif given.get("value-type") in ("float", "boolean") and text.strip() in ("TRUE", "FALSE"):
+            look.values[place] = text.strip() == "TRUE"
 
     def _style(self, given: dict[str, str], column: int) -> Style:
         name = given.get("style-name") or self.row_style
         if not name:
             name = next((style for last, style in self.column_styles if column < last), "")
         return self.styles.style(name)
+
+
+def _time(hours: float, minutes: float, seconds: float) -> time | timedelta:
+    span = timedelta(hours=hours, minutes=minutes, seconds=round(seconds))
+    if span >= timedelta(days=1):
+        return span
+    return (datetime(1900, 1, 1) + span).time()  # noqa: DTZ001 (any day will do)
 
 
 def _count(given: dict[str, str], key: str, most: int) -> int:

@@ -11,6 +11,7 @@ from clearance.sheets.looks import Style
 
 _PLAIN = compiled("General")
 _PARTS = {"year": "y", "month": "m", "day": "d", "day-of-week": "d", "hours": "h", "minutes": "m", "seconds": "s"}
+_SIMPLE = {"text-content": "@", "am-pm": "AM/PM", "boolean": "General", "era": "g", "quarter": '"Q"'}
 _KINDS = frozenset(
     {"number-style", "currency-style", "percentage-style", "date-style", "time-style", "text-style", "boolean-style"}
 )
@@ -50,7 +51,9 @@ class Styles:
         kind, given = local(node.tag), attributes(node.attrib)
         name = given.get("name", "")
         if kind == "style" and given.get("family") == "table-cell":
-            self.cells[name] = _Declared(given.get("parent-style-name", ""), given.get("data-style-name"), _struck(node))
+            self.cells[name] = _Declared(
+                given.get("parent-style-name", ""), given.get("data-style-name"), _struck(node)
+            )
         elif kind == "style" and given.get("family") == "text":
             self.texts[name] = _struck(node)
         elif kind in _KINDS:
@@ -101,14 +104,14 @@ def _code(part: ElementTree.Element, *, is_percent: bool) -> str:
         return f"[${text}]" if text.strip() else ""
     if kind in _PARTS:
         return _part(kind, given)
-    simple = {"text-content": "@", "am-pm": "AM/PM", "boolean": "General", "era": "g", "quarter": '"Q"'}
-    if kind in simple:
-        return simple[kind]
     if kind == "number":
         return _number(part, given)
+    return _SIMPLE.get(kind, "") or _unusual(kind, given)
+
+
+def _unusual(kind: str, given: dict[str, str]) -> str:
     if kind == "scientific-number":
-        exponent = "0" * max(1, _count(given, "min-exponent-digits"))
-        return f"{_digits(given)}E+{exponent}"
+        return f"{_digits(given)}E+{'0' * max(1, _count(given, 'min-exponent-digits'))}"
     if kind == "fraction":
         below = given.get("denominator-value") or "?" * max(1, _count(given, "min-denominator-digits"))
         return f"{'# ' if 'min-integer-digits' in given else ''}?/{below}"

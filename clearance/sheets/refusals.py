@@ -77,8 +77,8 @@ class NoSheetWanted(Invalid):
 class NotText(Invalid):
     code = "CSV_NOT_TEXT"
     message = _(
-        "“{name}” is called .csv, but it isn’t text. Open it in the program that it comes from, save the table as .xlsx "
-        "or .csv, and use that."
+        "“{name}” is called .csv, but it isn’t text. Open it in the program that it comes from, save the table as "
+        ".xlsx or .csv, and use that."
     )
 
 

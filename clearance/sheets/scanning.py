@@ -7,9 +7,9 @@ whether a part is spelt as programs spell it, so that the patterns find everythi
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from clearance.sheets.looks import Look, Style
+from clearance.sheets.looks import Look, Runs, Style
 from clearance.sheets.xlsx import column_index, is_on, merge_of
 
 # A cell whose address is missing, unusual, or beyond column CZ or row 59,999; elements with a namespace prefix.
@@ -35,25 +35,24 @@ _ERRORS = frozenset({b"#DIV/0!", b"#N/A", b"#NAME?", b"#NULL!", b"#NUM!", b"#REF
 
 def is_usual(part: bytes) -> bool:
     """Whether the patterns will find all that there is to find, and the reading library won't stumble."""
-    if b"'" in part and b"='" in part:
-        return False
-    if b"!" in part and b"<!" in part:
-        return False
+    if (b"'" in part and b"='" in part) or (b"!" in part and b"<!" in part) or b"<rPr>" in part:
+        return False  # other quotation marks, comments, texts in the cells themselves that are struck out in parts
     if _FAR_CELL.search(part) or _PREFIXED.search(part):
         return False
     head, tail = _ends(part)
-    if b"zeroHeight" in head or head.count(b"<dimension") != len(_DIMENSION.findall(head)):
-        return False
-    if tail.count(b"<mergeCell ") != len(_MERGE.findall(tail)):
-        return False
-    return b't="e"' not in part or part.count(b't="e"') == sum(one[2] in _ERRORS for one in _ERROR.findall(part))
+    return (
+        b"zeroHeight" not in head
+        and head.count(b"<dimension") == len(_DIMENSION.findall(head))
+        and tail.count(b"<mergeCell ") == len(_MERGE.findall(tail))
+        and (b't="e"' not in part or part.count(b't="e"') == sum(one[2] in _ERRORS for one in _ERROR.findall(part)))
+    )
 
 
 def is_prefixed(part: bytes) -> bool:
     return bool(_PREFIXED.search(part))
 
 
-def scan(part: bytes, *, styles: Sequence[Style], struck: tuple[set[int], set[int]]) -> Look | None:
+def scan(part: bytes, *, styles: Sequence[Style], runs: Mapping[int, Runs]) -> Look | None:
     """The look of a sheet that `is_usual`; None if something has been found that isn't."""
     look = Look()
     telling = {number: style for number, style in enumerate(styles) if not style.is_dull}
@@ -67,11 +66,10 @@ def scan(part: bytes, *, styles: Sequence[Style], struck: tuple[set[int], set[in
         look.errors[int(row) - 1, _column(column)] = text.decode()
     if not (_formulas(part, look) and _hidden(part, look)):
         return None
-    if any(struck):
+    if runs:
         for column, row, number in (match.groups() for match in _TEXT.finditer(part)):
-            for texts, places in zip(struck, (look.struck, look.half_struck), strict=True):
-                if int(number) in texts:
-                    places.add((int(row) - 1, _column(column)))
+            if own := runs.get(int(number)):
+                look.runs[int(row) - 1, _column(column)] = own
     look.merges = [merge for text in _MERGE.findall(_ends(part)[1]) if (merge := merge_of(text.decode()))]
     return look
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,10 +17,10 @@ from zipfile import ZipFile
 import python_calamine as calamine
 
 from clearance.errors import Invalid
-from clearance.sheets import ods, scanning, worksheet
+from clearance.sheets import compound, ods, scanning, worksheet, xls, xlsb
 from clearance.sheets.cells import Cell, Sheet
 from clearance.sheets.inspection import Archive
-from clearance.sheets.looks import EVERYTHING, Look, put_together
+from clearance.sheets.looks import Look, put_together
 from clearance.sheets.refusals import (
     NoSheetWanted,
     NotAWorkbook,
@@ -41,6 +42,8 @@ MAX_AREA_HERE = 2_000_000  # cells of a sheet that is parsed in this process
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _LINKS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
+
+_DAMAGE = (ParseError, ExpatError, struct.error, IndexError, compound.NotCompound, worksheet.NotXml)
 
 Rows = list[Sequence[Cell]]
 Seen = tuple[str, Rows, Invalid | None]  # a sheet's title and rows, or its first ones and why there are no more
@@ -88,7 +91,7 @@ class Scanned(Workbook):
     def __init__(self, data: bytes, archive: Archive) -> None:
         self.book = Book(archive.part, archive.entries)
         super().__init__(archive.name, self.book.entries)
-        self.archive = archive
+        self.data, self.archive = data, archive
         self.library = calamine.load_workbook(BytesIO(data))
 
     def rows(self, title: str) -> tuple[Rows, Invalid | None]:
@@ -96,7 +99,7 @@ class Scanned(Workbook):
 
     def look(self, title: str) -> Look:
         part = next(entry.part for entry in self.entries if entry.title == title)
-        look = scanning.scan(self.archive.part(part), styles=self.book.styles(), struck=self.book.struck())
+        look = scanning.scan(self.archive.part(part), styles=self.book.styles(), runs=self.book.runs())
         if look is None:
             raise NotHere
         look.counts_from_1904 = self.book.counts_from_1904
@@ -113,7 +116,7 @@ class Parsed(Workbook):
         self.sheets: dict[str, worksheet.Worksheet] = {}
         wanted = {self.named(only)} if only is not None else set(self.visible())
         most = MAX_ROWS, MAX_COLUMNS
-        parse = partial(worksheet.parse, styles=self.book.styles(), struck=self.book.struck(), most=most)
+        parse = partial(worksheet.parse, styles=self.book.styles(), runs=self.book.runs(), most=most)
         for entry in self.entries:
             if entry.title in wanted:
                 try:
@@ -178,7 +181,7 @@ class Library(Workbook):
     """An .xls, .xlsb or .ods file, as the library reads it."""
 
     def __init__(self, data: bytes, archive: Archive | None, *, name: str) -> None:
-        self.archive = archive
+        self.data, self.archive = data, archive
         self.library = calamine.load_workbook(BytesIO(data))
         kinds = calamine.SheetTypeEnum
         known = self.library.sheets_metadata
@@ -196,7 +199,9 @@ class Library(Workbook):
         if self.archive and "content.xml" in self.archive.entries:
             content, styles = self.archive.part("content.xml"), self.archive.part("styles.xml")
             return ods.look_of(content, styles, title=title, width=MAX_COLUMNS, name=self.name)
-        return Look(unseen=EVERYTHING)
+        if not self.archive:
+            return xls.look_of(compound.stream(self.data, "Workbook"), title=title, width=MAX_COLUMNS)
+        return xlsb.look_of(self.archive.part, title=title, width=MAX_COLUMNS)
 
 
 def choose(seen: Iterable[Seen], wanted: Wanted | None, *, is_named: bool = False) -> tuple[str, Rows, list[str]]:
@@ -241,7 +246,7 @@ def open_apart(data: bytes, *, name: str, only: str | None) -> Workbook:
         with complaints(WorkbookNotUnderstood(name=name)):
             try:
                 return Parsed(archive, only=only, is_apart=True)
-            except (ParseError, worksheet.NotXml) as error:
+            except _DAMAGE as error:
                 raise NotAWorkbook(name=name) from error
     with complaints(NotAWorkbook(name=name)):
         return Library(data, archive, name=name)
@@ -254,7 +259,7 @@ def complaints(told: Exception) -> Iterator[None]:
         yield
     except calamine.PasswordError as error:
         raise WorkbookProtected(name=getattr(told, "context", {}).get("name", "")) from error
-    except (calamine.CalamineError, ParseError, ExpatError, worksheet.NotXml) as error:
+    except (calamine.CalamineError, *_DAMAGE) as error:
         raise told from error
     except BaseException as error:
         if type(error).__module__ == "pyo3_runtime":  # a Rust panic is no Exception

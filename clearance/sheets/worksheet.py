@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from xml.parsers import expat  # refuses to multiply entities
 from xml.sax.saxutils import escape
 
-from clearance.sheets.looks import Look, Place, Style
+from clearance.sheets.looks import Look, Place, Runs, Style
 from clearance.sheets.refusals import TooManyColumns, TooManyRows
 from clearance.sheets.xlsx import LAST_COLUMN, LAST_ROW, column_index, is_on, merge_of
 
@@ -38,7 +39,7 @@ class _Current:
     kind: str
     value: str | None = None
     has_formula: bool = False
-    runs: list[tuple[bool, str]] = field(default_factory=list)  # struck out or not, text
+    runs: list[tuple[bool | None, str]] = field(default_factory=list)  # struck out, not, or as the cell is; text
 
 
 @dataclass(slots=True)
@@ -52,13 +53,13 @@ class Worksheet:
 
 
 def parse(
-    part: bytes, *, title: str, styles: list[Style], struck: tuple[set[int], set[int]], most: tuple[int, int]
+    part: bytes, *, title: str, styles: list[Style], runs: Mapping[int, Runs], most: tuple[int, int]
 ) -> Worksheet:
     """Read a sheet's XML with at most so many filled rows and columns.
 
     :raises NotXml: it isn't well formed.
     """
-    parser = _Parser(title, styles, struck, most)
+    parser = _Parser(title, styles, runs, most)
     reader = expat.ParserCreate(namespace_separator="}")
     reader.buffer_text = True
     reader.StartElementHandler, reader.EndElementHandler = parser.start, parser.end
@@ -71,10 +72,8 @@ def parse(
 
 
 class _Parser:
-    def __init__(
-        self, title: str, styles: list[Style], struck: tuple[set[int], set[int]], most: tuple[int, int]
-    ) -> None:
-        self.title, self.styles, self.struck, self.most = title, styles, struck, most
+    def __init__(self, title: str, styles: list[Style], runs: Mapping[int, Runs], most: tuple[int, int]) -> None:
+        self.title, self.styles, self.texts, self.most = title, styles, runs, most
         self.telling = {number: one for number, one in enumerate(styles) if not one.is_dull}
         self.look = Look()
         self.filled: list[int] = []
@@ -83,7 +82,7 @@ class _Parser:
         self.row = self.column = -1
         self.cell: _Current | None = None
         self.text: list[str] | None = None  # of the element that is being read
-        self.is_struck_run = False
+        self.is_struck_run: bool | None = None
         self.phonetic = 0
         self.hides_rows = False  # unless a row says otherwise
         self.said: set[int] = set()
@@ -100,7 +99,7 @@ class _Parser:
             self._start_row(given)
         elif name == "rPh":
             self.phonetic += 1
-        elif name == "r":
+        elif name == "rPr":
             self.is_struck_run = False
         elif name == "strike":
             self.is_struck_run = is_on(given.get("val", "1"))
@@ -130,7 +129,7 @@ class _Parser:
         elif name == "rPh":
             self.phonetic -= 1
         elif name == "r":
-            self.is_struck_run = False
+            self.is_struck_run = None
 
     def _start_row(self, given: dict[str, str]) -> None:
         number = given.get("r", "")
@@ -179,9 +178,9 @@ class _Parser:
         value, place = cell.value or "", cell.place
         if cell.kind == "inlineStr":
             text = "".join(one for _, one in cell.runs)
-            struck = {is_struck for is_struck, one in cell.runs if one.strip()}
-            if True in struck:
-                (self.look.half_struck if False in struck else self.look.struck).add(place)
+            runs = frozenset(is_struck for is_struck, one in cell.runs if one.strip())
+            if runs - {None}:
+                self.look.runs[place] = runs
             return f"<is><t{_KEEP}>{escape(text)}</t></is>" if text else ""
         if not value.strip() and cell.kind != "str":
             return ""
@@ -190,9 +189,8 @@ class _Parser:
             return ""
         if cell.kind == "s":
             number = value.strip()
-            if number.isdecimal():
-                self.look.struck |= {place} if int(number) in self.struck[0] else set()
-                self.look.half_struck |= {place} if int(number) in self.struck[1] else set()
+            if number.isdecimal() and (own := self.texts.get(int(number))):
+                self.look.runs[place] = own
         elif cell.kind == "n" and not (_NUMBER.fullmatch(value.strip()) and math.isfinite(float(value))):
             self.look.errors[place] = value.strip()
             return ""

@@ -10,7 +10,7 @@ from xml.etree import ElementTree  # expat itself refuses to multiply entities
 
 from clearance.sheets import formats
 from clearance.sheets.cells import Merge
-from clearance.sheets.looks import Style
+from clearance.sheets.looks import Runs, Style
 
 LAST_ROW, LAST_COLUMN = 1_048_576, 16_384
 _TRUE = frozenset({"1", "true", "on"})
@@ -76,8 +76,8 @@ class Book:
     def styles(self) -> list[Style]:
         return styles_of(self._part(self.styles_part))
 
-    def struck(self) -> tuple[set[int], set[int]]:
-        return struck_texts(self._part(self.strings_part))
+    def runs(self) -> dict[int, Runs]:
+        return runs_of_texts(self._part(self.strings_part))
 
 
 def styles_of(part: bytes) -> list[Style]:
@@ -103,32 +103,31 @@ def is_on(value: str) -> bool:
     return value in _TRUE
 
 
-def struck_texts(part: bytes) -> tuple[set[int], set[int]]:
-    """The shared texts that are struck out as a whole, and in part, by their own runs."""
-    whole: set[int] = set()
-    half: set[int] = set()
-    if b"strike" not in part:
-        return whole, half
-    number = -1
-    for _, node in _nested(part):
-        if _local(node.tag) == "si":
-            number += 1
-            state = _struck(node)
-            if state is not None:
-                (whole if state else half).add(number)
-    return whole, half
+def runs_of_texts(part: bytes) -> dict[int, Runs]:
+    """The shared texts with runs that are struck out or, by what they say themselves, aren't."""
+    if b"strike" not in part and b"rPr" not in part:
+        return {}
+    texts = (node for _, node in _nested(part) if _local(node.tag) == "si")
+    return {number: runs for number, text in enumerate(texts) if (runs := _runs(text))}
 
 
-def _struck(text: ElementTree.Element) -> bool | None:
-    """Whether all runs of a text are struck out (True), some (False), or none (None)."""
-    runs = [node for node in text if _local(node.tag) == "r"]
-    loose = any(_local(node.tag) == "t" and (node.text or "").strip() for node in text)
-    states = {
-        any(_local(one.tag) == "strike" and is_on(one.get("val", "1")) for one in run.iter())
-        for run in runs
-        if "".join(one.text or "" for one in run.iter() if _local(one.tag) == "t").strip()
-    } | ({False} if loose else set())
-    return None if True not in states else states == {True}
+def _runs(text: ElementTree.Element) -> Runs | None:
+    found: set[bool | None] = set()
+    for node in text:
+        name, said = _local(node.tag), "".join(one.text or "" for one in node.iter() if _local(one.tag) == "t")
+        if name == "t" and (node.text or "").strip():
+            found.add(None)
+        elif name == "r" and said.strip():
+            found.add(_is_struck(node))
+    return frozenset(found) if found - {None} else None
+
+
+def _is_struck(run: ElementTree.Element) -> bool | None:
+    """Whether a run is struck out; None: it doesn't say how it looks, but looks as its cell."""
+    given = next((one for one in run if _local(one.tag) == "rPr"), None)
+    if given is None:
+        return None
+    return any(_local(one.tag) == "strike" and is_on(one.get("val", "1")) for one in given)
 
 
 def _nodes(part: bytes) -> Iterator[ElementTree.Element]:
