@@ -125,8 +125,8 @@ class Table:
 
         fields: list[_Column] = []
         for index, one in self.columns.fields.items():
-            parse, seen = (one.parse, {"": None}) if one.parse else of_dates(index, one.years_ahead)
-            fields.append((index, one.name, parse, seen))
+            known = of_dates(index, one.years_ahead) if one.parse is None else (one.parse, {"": None})
+            fields.append((index, one.name, *known))
         return fields, [(index, number, *of_dates(index, 0)) for index, number in self.columns.steps.items()]
 
     def _convention(self, index: int, ahead: int) -> Convention:
@@ -185,7 +185,7 @@ class Table:
             value = seen.get(cell, _UNKNOWN) if kind is str or kind is date else _UNKNOWN
             if value is _UNKNOWN:
                 try:
-                    if kind is Unreadable:
+                    if kind is Unreadable:  # type: ignore[comparison-overlap] (instead of the cell, by its looks)
                         raise cell  # type: ignore[misc]
                     value = parse(cell)
                 except Unreadable as unreadable:

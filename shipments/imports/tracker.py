@@ -25,8 +25,8 @@ def tracker(sheet: Sheet, *, steps: Sequence[tuple[str | Decimal, str]], today: 
     :raises ColumnGivenTwice: two columns mean the same.
     """
     known = Steps(steps)
-    found, table = Tracker(), find_headings(sheet, known)
-    rows_of: dict[str, list[int]] = {}
+    found, rows_of = Tracker(), dict[str, list[int]]()
+    table: Headings | None = find_headings(sheet, known)
     while table:
         table = Table(sheet, table, known, found, rows_of, today=today).read()
     _refuse_repeated(found, rows_of)
@@ -51,8 +51,7 @@ def records(
     headings.require_each_once(columns, known)
     if not columns.names_shipments:
         raise ShipmentNumberMissing
-    found = Tracker()
-    rows_of: dict[str, list[int]] = {}
+    found, rows_of = Tracker(), dict[str, list[int]]()
     Table(Sheet("", rows), Headings(0, 0, columns), known, found, rows_of, today=today, first_number=0).read()
     _refuse_repeated(found, rows_of)
     return found

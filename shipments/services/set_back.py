@@ -51,7 +51,7 @@ def _replaced_values(known: Mapping[int, tuple[Shipment, Amendment]]) -> Iterato
         return
     columns = [Shipment._meta.get_field(name).attname for name in names]  # type: ignore[union-attr]
     ids = RawSQL("SELECT unnest(%s::bigint[])", [list(known)])
-    history = Shipment.history.model.objects.filter(id__in=ids).order_by("id", "history_date", "history_id")  # type: ignore[attr-defined]
+    history = Shipment.history.model.objects.filter(id__in=ids).order_by("id", "history_date", "history_id")
     replaced: dict[tuple[int, str], datetime] = {}
     former: dict[str, Any] = {}
     latest = 0

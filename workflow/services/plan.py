@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import connection, models
 from django.db.models import F
@@ -237,7 +238,7 @@ def replaced_dates(*, dates: Mapping[int, StepDates]) -> list[tuple[DateChange, 
         return [(DateChange(*change), at) for *change, at in cursor.fetchall()]
 
 
-def _arrays(dates: Mapping[int, StepDates]) -> dict[str, object]:
+def _arrays(dates: Mapping[int, StepDates]) -> dict[str, Any]:
     numbers = _numbers(dates.values())
     return {
         "shipments": list(dates),
