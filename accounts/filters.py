@@ -7,12 +7,12 @@ from django.db.models import QuerySet
 
 from accounts.choices import Department, Role
 from accounts.models import Division, User
-from clearance.api.filters import AnyOfFilter, GivenFilters, IdFilter, TrueOrFalseFilter
+from clearance.api.filters import AnyOfFilter, GivenFilters, IdFilter, TextFilter, TrueOrFalseFilter
 
 
 class ServiceAccountFilters(GivenFilters):
     is_active = TrueOrFalseFilter()
-    search = filters.CharFilter(field_name="full_name", lookup_expr="icontains", label="Part of the name")
+    search = TextFilter(field_name="full_name", lookup_expr="icontains", label="Part of the name")
 
     class Meta:
         model = User
@@ -28,7 +28,7 @@ class UserFilters(GivenFilters):
     )
     is_active = TrueOrFalseFilter()
     waiting = TrueOrFalseFilter(method="that_wait", label="Active, without any right: waits for an administrator")
-    search = filters.CharFilter(method="matching", label="Words of name and e-mail address")
+    search = TextFilter(method="matching", label="Words of name and e-mail address")
 
     class Meta:
         model = User

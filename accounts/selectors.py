@@ -37,7 +37,10 @@ def is_good_link(token: str, *, purpose: Purpose, at: datetime) -> bool:
 _PERSON = f"""
     SELECT person.*,
            ARRAY(SELECT division_id FROM accounts_user_divisions WHERE user_id = person.id) AS division_ids,
-           {RIGHTS.format(person="person")} AS rights
+           {RIGHTS.format(person="person")} AS rights,
+           EXISTS (SELECT FROM accounts_requiredsecondfactor WHERE role = person.role) AND NOT EXISTS (
+               SELECT FROM accounts_secondfactor WHERE user_id = person.id AND confirmed_at IS NOT NULL
+           ) AS owes_second_factor
     FROM accounts_user person
 """
 _SIGNED_IN = """

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 
 from alerts.choices import AlertState, Severity
 from alerts.models import Alert
-from clearance.api.filters import IdFilter, TrueOrFalseFilter, WholeNumberFilter
+from clearance.api.filters import IdFilter, TextFilter, TrueOrFalseFilter, WholeNumberFilter
 from shipments.models import Shipment
 
 
@@ -20,7 +20,7 @@ class AlertFilters(filters.FilterSet):
     days = WholeNumberFilter(field_name="days_post_eta", label="The day after the ETA")
     days_from = WholeNumberFilter(field_name="days_post_eta", lookup_expr="gte")
     days_to = WholeNumberFilter(field_name="days_post_eta", lookup_expr="lte")
-    search = filters.CharFilter(
+    search = TextFilter(
         method="matching", label="Words of the shipment's number, principal, brand, invoice, LC, B/L, vessel"
     )
 

@@ -151,7 +151,7 @@ class EntryAdmin(ReadOnlyDesk):
         words = search_term.strip()
         if not words:
             return queryset, False
-        shipment = Shipment.objects.filter(shipment_number__in=[words, words.upper()]).order_by().first()
+        shipment = Shipment.objects.numbered(words).order_by().first()
         if shipment:
             return queryset.filter(selectors.lies_under_shipment(shipment.pk)), False
         return queryset.filter(request_id=words), False

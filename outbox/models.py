@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from alerts.choices import Severity
+from clearance import text
 from outbox.choices import Channel, Delivery, MessageKind, SmsName
 
 
@@ -91,6 +92,7 @@ class Attachment(models.Model):
         verbose_name = _("attachment")
         verbose_name_plural = _("attachments")
         default_permissions = ()
+        constraints = [text.one_line("attachment_texts_are_of_one_line", "name", "content_type")]
 
     def __str__(self) -> str:
         return self.name

@@ -33,7 +33,10 @@ class EtaHasItsOwnVerb(Invalid):
 class ShipmentNumberTaken(Conflict):
     code = "SHIPMENT_NUMBER_TAKEN"
     field = "shipment_number"
-    message = _("The shipment number {number} is already used. Numbers of deleted shipments stay reserved too.")
+    message = _(
+        "The shipment number {number} is already used; capitals make no other number. Numbers of deleted shipments "
+        "stay reserved too."
+    )
 
 
 class ShipmentCancelled(Conflict):

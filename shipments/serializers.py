@@ -11,6 +11,7 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_sc
 from rest_framework import serializers
 
 from accounts.models import Division
+from clearance import text
 from clearance.api.desk import StrictSerializer
 from shipments.choices import Risk
 from shipments.models import Shipment
@@ -64,7 +65,7 @@ class DivisionField(serializers.Field):
     """A division by its code or name; answers show the code."""
 
     def to_internal_value(self, data: Any) -> Division:
-        name = str(data).replace("\0", "")  # which PostgreSQL can't even be asked for
+        name = text.tidied(str(data))
         division = Division.objects.filter(Q(code__iexact=name) | Q(name__iexact=name)).first()
         if division is None:
             known = ", ".join(Division.objects.values_list("code", flat=True))
@@ -97,7 +98,6 @@ class ShipmentSerializer(StrictSerializer, serializers.ModelSerializer):
         model = Shipment
         fields = (*COLUMNS, "division", "risk")
         read_only_fields = tuple(name for name in COLUMNS if name not in (*AMENDABLE, "eta", "version"))
-        extra_kwargs = {"shipment_number": {"validators": []}}  # the database decides, so that no race slips through
 
     def blanks(self) -> dict[str, Any]:
         """What a PUT leaves out: blank, as if it had never been recorded."""

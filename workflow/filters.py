@@ -6,7 +6,8 @@ import django_filters as filters
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from clearance.api.filters import IdFilter, IsoDateFilter, TrueOrFalseFilter
+from clearance import text
+from clearance.api.filters import IdFilter, IsoDateFilter, TextFilter, TrueOrFalseFilter
 from clearance.clock import day_of
 from workflow.choices import StepStatus
 from workflow.models import DEPARTMENTS, WorkflowStep
@@ -19,7 +20,7 @@ class StepFilters(filters.FilterSet):
     is_critical = TrueOrFalseFilter()
     target_from = IsoDateFilter(field_name="target_date", lookup_expr="gte")
     target_to = IsoDateFilter(field_name="target_date", lookup_expr="lte")
-    search = filters.CharFilter(method="matching", label="Part of the step's name or of the shipment's number")
+    search = TextFilter(method="matching", label="Part of the step's name or of the shipment's number")
 
     class Meta:
         model = WorkflowStep
@@ -29,4 +30,5 @@ class StepFilters(filters.FilterSet):
         return steps.having_status(value, on=day_of(timezone.now()))  # type: ignore[attr-defined,no-any-return]
 
     def matching(self, steps: QuerySet[WorkflowStep], name: str, value: str) -> QuerySet[WorkflowStep]:
-        return steps.filter(Q(step_name__icontains=value) | Q(shipment__shipment_number__istartswith=value))
+        number = text.number(value)
+        return steps.filter(Q(step_name__icontains=value) | Q(shipment__shipment_number__istartswith=number))

@@ -131,7 +131,7 @@ class OverrideForm(VerbForm):
         coerce=lambda text: text == "yes",
         widget=forms.RadioSelect,
     )
-    reason = forms.CharField(label=_("Reason"), max_length=255, widget=forms.Textarea({"rows": 2}))
+    reason = forms.CharField(label=_("Reason"), max_length=255, widget=forms.TextInput({"size": 60}))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -170,7 +170,7 @@ class TestANewColleague:
         assert signs_in(browser)["Location"] == "/admin/"
         assert browser.get("/admin/")["Location"] == OWN
         assert "Your role requires a second factor" in pages.words(browser.get(OWN).text)
-        browser.post(OWN, {"do": "set_up"})
+        browser.post(OWN, {"do": "set_up", "password": CHOSEN})
         phone = Phone(browser.get(OWN).context["enrolment"].secret)
         codes = browser.post(OWN, {"do": "enable", "code": phone.code()}).context["codes"]
         assert len(set(codes)) == 10

@@ -27,7 +27,7 @@ from audit.tests.trails import ADDRESS, FROM_THERE, REQUEST, Told
 from clearance import context, sheets
 from clearance.clock import day_of
 from clearance.tests import callers, pages, recipes
-from clearance.tests.cast import Cast
+from clearance.tests.cast import PASSWORD, Cast
 from shipments.models import Shipment
 from workflow.models import WorkflowStep
 
@@ -121,7 +121,7 @@ class Stage:
 def enrolled(person: User, *, ago: timedelta = timedelta(hours=1)) -> list[str]:
     """Set up a second factor for somebody, some time ago; return the backup codes."""
     at = timezone.now() - ago
-    secret = accounts.set_up_second_factor(user=person, at=at).secret
+    secret = accounts.set_up_second_factor(user=person, password=PASSWORD, at=at, ip_address=None).secret
     return accounts.enable_second_factor(user=person, code=pyotp.TOTP(secret).at(at), at=at)
 
 

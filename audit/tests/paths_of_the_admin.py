@@ -134,7 +134,7 @@ def _(stage: Stage) -> list[Told]:
 @path("admin: set up a second factor")
 def _(stage: Stage) -> list[Told]:
     person = stage.cast.cc_clerk
-    stage.posts(person, reverse("admin:own_sign_in"), {"do": "set_up"})
+    stage.posts(person, reverse("admin:own_sign_in"), {"do": "set_up", "password": PASSWORD})
     return [created(SecondFactor.objects.get())]
 
 

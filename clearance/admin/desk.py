@@ -12,9 +12,10 @@ from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.text import capfirst
 
+from clearance import text
 from clearance.admin.history import HistoryMixin
 from clearance.admin.lists import CappedPaginator, DeskList
-from clearance.admin.verbs import DateInput, VerbsMixin, show_refusal
+from clearance.admin.verbs import DateInput, LineForm, VerbsMixin, show_refusal
 from clearance.errors import DomainError, VersionConflict
 
 
@@ -81,6 +82,8 @@ class DeskAdmin(HistoryMixin, VerbsMixin):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> type[ModelForm]:
         form = super().get_form(request, obj, change=change, **kwargs)
+        if not issubclass(form, LineForm):
+            form = type(form.__name__, (LineForm, form), {})
         if refusal := getattr(request, "refusal", None):
             return type(form.__name__, (_Refused, form), {"refusal": refusal})
         return form
@@ -97,6 +100,10 @@ class DeskAdmin(HistoryMixin, VerbsMixin):
         self.remove(request, obj)
 
     # Pages -----------------------------------------------------------------------------------------------------------
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        """What nobody sees of the words is left out, not refused."""
+        return super().get_search_results(request, queryset, text.tidied(search_term))
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DeskList]:
         return DeskList
 

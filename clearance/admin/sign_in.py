@@ -29,7 +29,7 @@ from accounts.choices import Purpose
 from accounts.errors import LinkRefused
 from accounts.models import BrowserSession, SecondFactor, SignIn, User
 from audit import services as audit
-from clearance import context
+from clearance import context, text
 from clearance.admin.display import browser
 from clearance.errors import DomainError
 
@@ -73,7 +73,7 @@ def _note_opening(request: HttpRequest) -> None:
         "at": at,
         "seen_at": at,
         "ip_address": context.current().ip_address,
-        "user_agent": request.headers.get("User-Agent", "")[:200],
+        "user_agent": text.tidied(request.headers.get("User-Agent", ""))[:200],
     }
 
 
@@ -282,7 +282,7 @@ def own_sign_in(request: HttpRequest, given: dict[str, Any]) -> HttpResponse:
             **given,
             "title": _("Your sign-in"),
             "codes": codes,
-            "enrolment": accounts.pending_second_factor(user),
+            "enrolment": accounts.pending_second_factor(user, at=at),
             "factor": SecondFactor.objects.confirmed().filter(user=user).first(),
             "codes_left": accounts.backup_codes_left(user),
             "browsers": _browsers(request),
@@ -306,12 +306,15 @@ def _end(request: HttpRequest) -> None:
 
 
 def _set_up(request: HttpRequest) -> None:
-    accounts.set_up_second_factor(user=request.user, at=timezone.now())
+    accounts.set_up_second_factor(user=request.user, password=request.POST.get("password", ""), **_where_and_when())
 
 
 def _enable(request: HttpRequest) -> list[str]:
     code = request.POST.get("code", "")
-    return accounts.enable_second_factor(user=request.user, code=code, at=timezone.now())
+    codes = accounts.enable_second_factor(user=request.user, code=code, at=timezone.now())
+    update_session_auth_hash(request, request.user)  # this session goes on
+    _note_opening(request)
+    return codes
 
 
 def _disable(request: HttpRequest) -> None:

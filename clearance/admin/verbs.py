@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.options import IS_POPUP_VAR
 from django.contrib.admin.widgets import AdminDateWidget
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import models
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -26,6 +27,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from accounts.models import User
 from audit import selectors as trail
 from audit import services as audit
+from clearance import text
 from clearance.clock import day_of
 from clearance.errors import DomainError, VersionConflict
 
@@ -40,7 +42,39 @@ class DateInput(AdminDateWidget):
         super().__init__({"placeholder": gettext_lazy("dd/mm/yyyy"), "autocomplete": "off", **(attrs or {})})
 
 
-class VerbForm(forms.Form):
+class LineForm(forms.BaseForm):
+    """A form whose texts are of one line, but for those in `several_lines` and those of the model's text fields.
+
+    They come in the form in which they are kept.
+    """
+
+    several_lines: ClassVar[Collection[str]] = ()
+
+    def _clean_fields(self) -> None:
+        super()._clean_fields()
+        for name, field in self.fields.items():
+            value = self.cleaned_data.get(name)
+            if not isinstance(value, str) or not self._is_of_one_line(name, field):
+                continue
+            if told := text.objection(value):
+                self.add_error(name, told)
+                continue
+            self.cleaned_data[name] = text.kept(value)
+            try:
+                field.run_validators(self.cleaned_data[name])  # it may have grown
+            except ValidationError as error:
+                self.add_error(name, error)
+
+    def _is_of_one_line(self, name: str, field: forms.Field) -> bool:
+        """Whether a text is of one line: what isn't trimmed is a secret."""
+        if not isinstance(field, forms.CharField) or not field.strip or name in self.several_lines:
+            return False
+        model = getattr(getattr(self, "_meta", None), "model", None)
+        own = {one.name: one for one in model._meta.concrete_fields} if model else {}
+        return not isinstance(own.get(name), models.TextField)
+
+
+class VerbForm(LineForm, forms.Form):
     """What a verb asks; without fields, it only asks to confirm.
 
     Knows the record that the verb is about (None for several, or for the whole list), who acts, and the day.
@@ -74,7 +108,7 @@ class VersionedForm(VerbForm):
 
 class ReasonForm(VersionedForm):
     reason = forms.CharField(
-        label=gettext_lazy("Reason"), max_length=255, widget=forms.Textarea({"rows": 2, "autofocus": True})
+        label=gettext_lazy("Reason"), max_length=255, widget=forms.TextInput({"size": 60, "autofocus": True})
     )
 
 

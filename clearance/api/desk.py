@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db.models import QuerySet
+from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext as _
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import exceptions, serializers, status
@@ -15,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from clearance import text
 from clearance.api.refusals import TooLarge, has_precondition
 
 _TAG = re.compile(r'(?:W/)?"?([0-9]{1,18})"?')
@@ -23,7 +25,8 @@ _TAG = re.compile(r'(?:W/)?"?([0-9]{1,18})"?')
 class StrictSerializer(serializers.Serializer):
     """Input that says so when it brings a field nobody knows; what is read-only may come along and is ignored.
 
-    Nor does it take numbers for text, or a mapping for a list of choices, as DRF does.
+    Nor does it take numbers for text, or a mapping for a list of choices, as DRF does. Texts are of one line, unless
+    the field is a text area, and come in the form in which they are kept.
     """
 
     def to_internal_value(self, data: Any) -> Any:
@@ -31,8 +34,10 @@ class StrictSerializer(serializers.Serializer):
             return super().to_internal_value(data)
         wrong = {name: [_("There is no such field.")] for name in sorted(set(map(str, data)) - set(self.fields))}
         if not wrong:
-            given = ((name, field, data[name]) for name, field in self.fields.items() if name in data)
+            given = [(name, field, data[name]) for name, field in self.fields.items() if name in data]
             wrong = {name: [told] for name, field, value in given if (told := _misread(field, value))}
+            if not isinstance(data, MultiValueDict):  # which brings a file and nothing that is kept
+                data = {name: _kept(field, value) for name, field, value in given if name not in wrong}
         try:
             values = super().to_internal_value(data)
         except serializers.ValidationError as error:
@@ -49,9 +54,25 @@ def _misread(field: serializers.Field, value: Any) -> str:
     if isinstance(field, serializers.MultipleChoiceField):
         message = field.error_messages["not_a_list"]
         return "" if isinstance(value, list) else str(message).format(input_type=type(value).__name__)
+    if isinstance(field, serializers.ListField) and isinstance(value, list):
+        return next(filter(None, (_misread(field.child, one) for one in value)), "")
     if isinstance(field, serializers.CharField):
-        return "" if isinstance(value, str) else str(field.error_messages["invalid"])
+        if not isinstance(value, str):
+            return str(field.error_messages["invalid"])
+        return text.objection(value.strip()) if _is_of_one_line(field) else ""
     return ""
+
+
+def _is_of_one_line(field: serializers.Field) -> bool:
+    """Whether a text is of one line: what isn't trimmed is a secret, what has a text area may have several."""
+    is_text = isinstance(field, serializers.CharField) and field.trim_whitespace
+    return is_text and field.style.get("base_template") != "textarea.html"
+
+
+def _kept(field: serializers.Field, value: Any) -> Any:
+    if isinstance(field, serializers.ListField) and isinstance(value, list):
+        return [_kept(field.child, one) for one in value]
+    return text.kept(value) if isinstance(value, str) and _is_of_one_line(field) else value
 
 
 class StrictFilters(DjangoFilterBackend):

@@ -10,6 +10,8 @@ from django_filters import fields
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 
+from clearance import text
+
 
 class GivenFilters(filters.FilterSet):
     """A filter set that prepares the filters that a request brings and no other: that is most of its work."""
@@ -24,6 +26,19 @@ class IsoDateFilter(filters.DateFilter):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, input_formats=["%Y-%m-%d"], **options)
+
+
+class _Shown(forms.CharField):
+    """Reads what is shown of a text: what nobody sees is left out, not refused."""
+
+    def to_python(self, value: Any) -> str:
+        return text.tidied(super().to_python(value))
+
+
+class TextFilter(filters.CharFilter):
+    """A text, or part of one, in the form in which texts are kept."""
+
+    field_class = _Shown
 
 
 @extend_schema_field(OpenApiTypes.BOOL)

@@ -16,9 +16,15 @@ ISO 8601, days are days in Muscat. A trailing slash is optional everywhere.
 
 **Signing in.** `POST /auth/login` answers an access token (30 minutes) for `Authorization: Bearer …`, and a refresh
 token that `POST /auth/refresh` trades, once, for a new pair. A trade of the same token again ends the sign-in. Who has
-a second factor sends its code as `totp_code` (without: 401 `TOTP_REQUIRED`). Five failures lock an account for a while:
-401 `ACCOUNT_LOCKED`, with `Retry-After`. Where an OpenID provider is configured, its access tokens (RS256) for this
-API do as well, for people who have signed in to the back office through it; 503 while their key can't be looked up.
+a second factor sends its code as `totp_code` (without: 401 `TOTP_REQUIRED`). Where a role requires one that is not set
+up yet (`owes_second_factor`), the tokens are good for `/auth/2fa/setup` and `/auth/2fa/enable`, and elsewhere refused:
+403 `SECOND_FACTOR_OWED`. Five failures lock an account for a while: 401 `ACCOUNT_LOCKED`, with `Retry-After`. Where
+an OpenID provider is configured, its access tokens (RS256) for this API do as well, for people who have signed in to
+the back office through it; 503 while their key can't be looked up.
+
+**Texts** are of one line, but for those of text messages: what nobody sees in them (line breaks, controls, zero-width
+and direction characters) is refused at its field. Shapes of Arabic letters come back as letters. A number (of a
+shipment, an invoice, an LC, a B/L) comes back with ASCII digits and hyphens, and is compared without capitals.
 
 **API keys.** A machine acts as a service account, with `Authorization: Api-Key clr_…`. An administrator issues the key,
 which is shown once; it ends on its day, within a year, and may do what its scopes name and the account's role allows,

@@ -266,7 +266,7 @@ class TestAThousandLinesOfARun:
             for program in (machine, mistyped, stranger):
                 program.get(f"{SHIPMENTS}?key={key}")
                 program.get(f"/api/v1/{key}")
-            enrolment = caller.post("/api/v1/auth/2fa/setup").json()
+            enrolment = caller.post("/api/v1/auth/2fa/setup", {"password": PASSWORD}).json()
             code = pyotp.TOTP(enrolment["secret"]).now()
             codes = caller.post("/api/v1/auth/2fa/enable", {"totp_code": code}).json()["backup_codes"]
             caller.post("/api/v1/auth/2fa/disable", {"password": PASSWORD})

@@ -28,8 +28,9 @@ class ShipmentForm(forms.ModelForm):
         if "division" in self.fields:
             self.fields["division"].empty_label = _("none: seen by everybody")
 
-    def validate_unique(self) -> None:
-        """The service says that the number is taken, and that deleted shipments keep theirs."""
+    def _get_validation_exclusions(self) -> set[str]:
+        """The service writes the number in its one form, and says that it is taken, by a deleted shipment too."""
+        return super()._get_validation_exclusions() | {"shipment_number"}
 
 
 class EtaForm(VersionedForm):
@@ -38,7 +39,7 @@ class EtaForm(VersionedForm):
         label=_("Reason"),
         max_length=255,
         required=False,
-        widget=forms.Textarea({"rows": 2}),
+        widget=forms.TextInput({"size": 60}),
         help_text=_("May stay empty; others will be glad of it."),
     )
 

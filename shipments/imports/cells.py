@@ -8,13 +8,15 @@ in `dates`.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
+
+from clearance.text import number as number_of
+from clearance.text import tidied as tidy
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
@@ -53,10 +55,6 @@ UNITS = {
 ASCII_DIGITS = {ord(digit): str(n % 10) for n, digit in enumerate("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹")}
 _SEPARATORS = {ord("٫"): ".", ord("٬"): ",", ord("،"): ","}
 _NUMERALS = ASCII_DIGITS | _SEPARATORS
-# Direction marks, byte order marks, controls that databases refuse, and halves of characters.
-_UNSEEN = re.compile(
-    "[\u200b\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ufeff\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff]"
-)
 _CURRENCY = r"(?:omr\.?|r\.?o\.?|o\.?r\.?|rials?(?: omani)?|omani rials?|ر\. ?ع\.?|رع|ريال(?: عماني)?)"
 _MONEY = re.compile(rf"(?:{_CURRENCY} ?)?([+-]?[\d., ]*\d)(?: ?{_CURRENCY})?")
 _NUMBER = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d{1,2}(?:,\d{2})+,\d{3})(?:\.\d+)?", re.ASCII)
@@ -97,15 +95,6 @@ class Unreadable(Exception):
     def told(self, column: str, cell: object) -> str:
         """The sentence about this cell of this column."""
         return str(self.sentence).format(column=column, value=shown(cell), **self.context)
-
-
-def tidy(text: str) -> str:
-    """Without stray blanks, line breaks, direction marks and controls; letters composed, nothing else changed."""
-    if not text.isascii():
-        text = unicodedata.normalize("NFC", _UNSEEN.sub("", text))
-    elif not text.isprintable():
-        text = _UNSEEN.sub("", text)
-    return " ".join(text.split())
 
 
 def shown(cell: object) -> str:
@@ -239,7 +228,7 @@ def check_currency(cell: Cell) -> None:
 
 
 def text_parser(longest: int, *, code: bool = False) -> Parser:
-    """Text of at most `longest` characters; a `code` gets ASCII digits, so that ١٢٣ and 123 are one number."""
+    """Text of at most `longest` characters; a `code` comes in the one form of numbers: ١٢٣ and 123 are one."""
 
     def parse(cell: Cell) -> str | None:
         if isinstance(cell, str):
@@ -247,7 +236,7 @@ def text_parser(longest: int, *, code: bool = False) -> Parser:
             if text is None:
                 return None
             if code and not text.isascii():
-                text = text.translate(ASCII_DIGITS)
+                text = number_of(text)
         elif cell is None:
             return None
         elif isinstance(cell, date):

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from clearance.errors import Invalid
 from clearance.sheets.cells import Sheet
+from clearance.text import key as identity
 from shipments.imports import headings
 from shipments.imports.cells import Cell, Parser, Unreadable, shown
 from shipments.imports.dates import Convention, date_parser, look_half_swapped, month_first_rows, plausible_years
@@ -204,7 +205,7 @@ class Table:
         """Add a row to what was found, with its faults or its values."""
         number_heading = self.headings[self.number_at]
         if own:
-            self.rows_of.setdefault(own.casefold(), []).append(number)
+            self.rows_of.setdefault(identity(own), []).append(number)
         elif all(fault.column != number_heading for fault in faults):
             reason = _("The row has no shipment number. Write it, or clear the row.")
             faults.insert(0, Fault(number, number_heading, "", reason))
@@ -267,7 +268,7 @@ class Table:
         title = rows[-1] if rows and rows[-1].row in (number - 1, number - 2) else None
         if title and not title.steps and title.fields.keys() == {"shipment_number"}:
             rows.pop()
-            self.rows_of[str(title.fields["shipment_number"]).casefold()].remove(title.row)
+            self.rows_of[identity(str(title.fields["shipment_number"]))].remove(title.row)
             self.tracker.skipped.append(title.row)
 
     # What is told ----------------------------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ def _number_free(number: str) -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
-        if "shipment_number" in str(error):
+        if "shipment_number_is_unique" in str(error):
             raise ShipmentNumberTaken(number=number) from error
         raise
 

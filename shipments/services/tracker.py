@@ -15,12 +15,13 @@ from uuid import uuid4
 
 from django.db import connection, transaction
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 
 from accounts.models import Division, User
 from accounts.rules import require_permission
 from alerts import services as alerts
-from clearance import context
+from clearance import context, text
 from clearance.clock import day_of
 from clearance.errors import DomainError, NotFound
 from shipments import rules
@@ -165,11 +166,12 @@ def _import(rows: Sequence[TrackerRow], report: ImportReport, *, by: User | None
 
 
 def _known(rows: Sequence[TrackerRow], *, by: User | None, today: date) -> _Known:
-    numbers = RawSQL("SELECT unnest(%s::text[])", [[row.fields["shipment_number"] for row in rows]])
+    numbers = RawSQL("SELECT lower(unnest(%s::text[]))", [[row.fields["shipment_number"] for row in rows]])
     # Locked in the order of their ids, so that two imports can't wait for each other.
     shipments = {
-        shipment.shipment_number: shipment
-        for shipment in Shipment.objects.filter(shipment_number__in=numbers)
+        text.key(shipment.shipment_number): shipment
+        for shipment in Shipment.objects.alias(key=Lower("shipment_number"))
+        .filter(key__in=numbers)
         .select_related("division")
         .locked()
         .order_by("id")
@@ -230,7 +232,7 @@ def _judge(row: TrackerRow, known: _Known) -> _Judged:
         values["division"] = division
         if known.own_divisions and division.pk not in known.own_divisions:
             raise _refused("division", values, _("“{value}” is not one of your divisions.").format(value=division))
-    shipment = known.shipments.get(values["shipment_number"])
+    shipment = known.shipments.get(text.key(values["shipment_number"]))
     judged = _judge_new(row, values, known) if shipment is None else _judge_known(row, values, shipment, known)
     _require_believable_steps(judged, known)
     return judged
@@ -270,6 +272,7 @@ def _judge_known(row: TrackerRow, values: dict[str, Any], shipment: Shipment, kn
         raise _refused("shipment_number", values, sentence.format(value=shipment))
     rules.require_not_cancelled(shipment)
     eta = values.pop("eta", shipment.eta)
+    del values["shipment_number"]  # by which it was found: its capitals stay as they are
     changed = rules.differing(shipment, values)
     if is_eta_change := eta != shipment.eta:
         rules.require_eta_editor(known.by)
@@ -377,8 +380,8 @@ _INSERT_NEW = f"""
     SELECT {", ".join(map(_insert_expression, _COLUMNS))}, 0, '', '', %(by)s, %(at)s, %(at)s, 1
     FROM tracker_row
     WHERE id IS NULL
-    ORDER BY shipment_number
-    ON CONFLICT (shipment_number) DO NOTHING
+    ORDER BY lower(shipment_number)
+    ON CONFLICT (lower(shipment_number)) DO NOTHING
     RETURNING shipment_number, id
 """
 
