@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from clearance import sheets
 from clearance.errors import Invalid
-from clearance.sheets import Page, inspection, reading, refusals
+from clearance.sheets import Page, inspection, refusals, workbooks
+from clearance.sheets.inspection import Way
 
 FIXTURES = Path(__file__).parents[2] / "shipments" / "tests" / "fixtures"
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -297,7 +298,7 @@ class TestLimits:
         ],
     )
     def test_two_cells_in_opposite_corners_do_not_kill_the_process(self, cells):
-        with pytest.raises(refusals.WorkbookTooDemanding):
+        with pytest.raises(refusals.TooManyColumns, match="more than 256 columns"):
             sheets.read(with_sheet(f"<sheetData>{cells}</sheetData>"), name="a.xlsx")
 
     def test_two_cells_far_apart_in_the_binary_format_do_not_either(self):
@@ -310,11 +311,11 @@ class TestLimits:
         content = with_sheet(f"<sheetData>{cells}</sheetData>")
         content = with_part(content, "xl/sharedStrings.xml", f"<sst {MAIN}><si><t>{text}</t></si></sst>".encode())
 
-        assert not inspection.inspect(content, "a.xlsx").harmless
+        assert inspection.inspect(content, "a.xlsx")[0] is Way.APART
 
     def test_too_many_rows_or_columns_are_refused(self, monkeypatch):
-        monkeypatch.setattr(reading, "MAX_ROWS", 3)
-        monkeypatch.setattr(reading, "MAX_COLUMNS", 4)
+        monkeypatch.setattr(workbooks, "MAX_ROWS", 3)
+        monkeypatch.setattr(workbooks, "MAX_COLUMNS", 4)
 
         assert len(sheets.read(workbook([["a"], [], ["b"], [], ["c"]]), name="a.xlsx").rows) == 5
         with pytest.raises(refusals.TooManyRows, match="more than 3 rows"):
@@ -362,7 +363,7 @@ class TestWriting:
         assert sheets.read(sheets.write(Page("a/b: " + "x" * 40, [["a"]])), name="a.xlsx").name == "a-b- " + "x" * 26
 
     def test_passes_the_limits_of_the_reader(self):
-        assert inspection.inspect(sheets.write(Page("Data", [["a"] * 50] * 2_000)), "a.xlsx").harmless
+        assert inspection.inspect(sheets.write(Page("Data", [["a"] * 50] * 2_000)), "a.xlsx")[0] is Way.SCANNED
 
 
 class TestTheErrorWorkbook:

@@ -56,19 +56,24 @@ class EtaForm(VersionedForm):
 class ImportForm(VerbForm):
     file = forms.FileField(
         label=_("Workbook"),
-        widget=forms.FileInput({"accept": ".xlsx,.xls,.xlsb,.ods"}),
+        widget=forms.FileInput({"accept": ".xlsx,.xls,.xlsb,.ods,.csv"}),
     )
     sheet = forms.CharField(
-        label=_("Sheet"), required=False, max_length=60, help_text=_("Empty: the first one with something on it.")
+        label=_("Sheet"), required=False, max_length=60, help_text=_("Empty: the first one that is a tracker.")
     )
     dry_run = forms.BooleanField(
         label=_("Only try it: show what would happen and write nothing"), required=False, initial=True
+    )
+    set_back = forms.BooleanField(
+        label=_("Set back values that were replaced after this tracker was written"), required=False
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["file"].help_text = format_html(
-            '.xlsx, .xls, .xlsb, .ods. <a href="{}">{}</a>',
+            '.xlsx, .xls, .xlsb, .ods, .csv. <a href="{}">{}</a> · <a href="{}">{}</a>',
             reverse("admin:shipments_shipment_blank"),
             gettext("Download an empty workbook to fill in"),
+            reverse("admin:shipments_shipment_guide"),
+            gettext("What is read, and what is refused"),
         )

@@ -29,6 +29,7 @@ from shipments.choices import Status
 from shipments.errors import ShipmentNumberTaken
 from shipments.models import Shipment
 from shipments.rows import Fault, ImportReport, TrackerRow
+from shipments.services.set_back import set_backs
 from workflow import rules as workflow_rules
 from workflow import services as workflow
 from workflow.models import TemplateStep, WorkflowTemplate
@@ -97,21 +98,21 @@ def import_rows(
     by: User | None,
     at: datetime,
     faults: Iterable[Fault] = (),
-    headings: Mapping[str, str] | None = None,
     dry_run: bool = False,
+    set_back: bool = False,
 ) -> ImportReport:
     """Register, amend and date shipments from tracker rows; a row that fails leaves no trace and stops no other.
 
     `by` is None for a command without a person: it may import, but not change an ETA. `faults` are those that the
-    reading found already, for the report; `headings` names the sheet's column for each field and step number.
-    A blank cell never erases. The same rows again change nothing.
+    reading found already, for the report. A blank cell never erases. The same rows again change nothing. A row that
+    would bring back a value that was replaced since fails, unless `set_back` says that this is wanted.
 
     :raises Forbidden: `by` may not import.
     """
     require_permission(by, "shipments.import_shipment")
     report = ImportReport(faults=list(faults))
     with transaction.atomic(), context.remarking(import_batch=uuid4().hex[:12]):
-        _import(rows, report, by=by, at=at, headings=headings or {})
+        _import(rows, report, by=by, at=at, set_back=set_back)
         if dry_run:
             transaction.set_rollback(True)
     report.faults.sort(key=lambda fault: fault.row)
@@ -119,27 +120,30 @@ def import_rows(
     return report
 
 
-def _import(
-    rows: Sequence[TrackerRow], report: ImportReport, *, by: User | None, at: datetime, headings: Mapping[str, str]
-) -> None:
+def _import(rows: Sequence[TrackerRow], report: ImportReport, *, by: User | None, at: datetime, set_back: bool) -> None:
     known = _known(rows, by=by, today=day_of(at))
     judged: list[_Judged] = []
     for row in rows:
         try:
             judged.append(_judge(row, known))
         except _RowRefused as refused:
-            report.faults.extend(_fault(row, objection, headings) for objection in refused.objections)
+            report.faults.extend(_fault(row, objection) for objection in refused.objections)
         except DomainError as error:
-            report.faults.append(_fault(row, _objection(row, error), headings))
+            report.faults.append(_fault(row, _objection(row, error)))
 
     new = [one for one in judged if one.shipment is None]
     old = [one for one in judged if one.shipment is not None]
+    older = set_backs(old)
+    if older and not set_back:
+        report.faults.extend(older)
+        failed = {fault.row for fault in older}
+        old = [one for one in old if one.row.row not in failed]
     amended = [one for one in old if one.values]
     _write(new=new, amended=amended, by=by, at=at)
     for one in new:
         if not one.shipment_id:  # registered by somebody else since we looked
             taken = ShipmentNumberTaken(number=one.row.fields["shipment_number"])
-            report.faults.append(_fault(one.row, _objection(one.row, taken), headings))
+            report.faults.append(_fault(one.row, _objection(one.row, taken)))
     registered = [one for one in new if one.shipment_id]
     workflow.plan_steps(
         plans=[workflow.Plan(one.shipment_id, one.template_id, one.row.steps) for one in registered], at=at
@@ -155,7 +159,10 @@ def _import(
     report.created = len(registered)
     report.updated = len(touched)
     report.unchanged = len(old) - len(touched)
-    report.corrections = _corrections(changes, old, headings)
+    report.corrections = _corrections(changes, old)
+    if set_back:
+        told = {(one.row, one.column) for one in report.corrections}
+        report.corrections.extend(one for one in older if (one.row, one.column) not in told)
 
 
 def _known(rows: Sequence[TrackerRow], *, by: User | None, today: date) -> _Known:
@@ -307,18 +314,16 @@ def _objection(row: TrackerRow, error: DomainError) -> _Objection:
     return _Objection(name, row.fields.get(name, ""), str(error))
 
 
-def _fault(row: TrackerRow, objection: _Objection, headings: Mapping[str, str]) -> Fault:
-    return Fault(row.row, headings.get(objection.name, objection.name), str(objection.value), objection.reason)
+def _fault(row: TrackerRow, objection: _Objection) -> Fault:
+    return Fault(row.row, row.headings.get(objection.name, objection.name), str(objection.value), objection.reason)
 
 
-def _corrections(
-    changes: Iterable[workflow.DateChange], old: Iterable[_Judged], headings: Mapping[str, str]
-) -> list[Fault]:
-    row_of = {one.shipment_id: one.row.row for one in old}
+def _corrections(changes: Iterable[workflow.DateChange], old: Iterable[_Judged]) -> list[Fault]:
+    row_of = {one.shipment_id: one.row for one in old}
     return [
         Fault(
-            row_of[change.shipment_id],
-            headings.get(str(change.step_number), str(change.step_number)),
+            row_of[change.shipment_id].row,
+            row_of[change.shipment_id].headings.get(str(change.step_number), str(change.step_number)),
             change.new.isoformat(),
             _("Step {number} was dated {old}; the sheet corrected it to {new}.").format(
                 number=change.step_number, old=change.old, new=change.new

@@ -62,6 +62,7 @@ class TestImportingRows:
         assert first.status_code == 200
         assert first.json() == {
             "created": 2, "updated": 0, "unchanged": 0, "failed": 0, "faults": [], "corrections": [],
+            "sheet": "", "other_sheets": [], "ignored_columns": [], "skipped_rows": [], "notes": [],
         }  # fmt: skip
         assert {name: again.json()[name] for name in ("created", "updated", "unchanged", "failed")} == {
             "created": 0, "updated": 0, "unchanged": 2, "failed": 0,

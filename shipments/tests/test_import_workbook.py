@@ -51,7 +51,7 @@ class TestAMessyTracker:
         assert first.invoice_amount_omr == Decimal("12345.500")
         assert (bayan.actual_date, bayan.completed_via) == (date(2026, 12, 3), "import")
         assert WorkflowStep.objects.filter(shipment=first).count() == 34
-        assert "99.0 Unknown step" in imported.ignored
+        assert "99.0 Unknown step" in imported.report.ignored_columns
 
     @pytest.mark.parametrize("name", ["messy.xls", "messy.ods", "messy.xlsx"])
     def test_changes_nothing_the_second_time(self, name, bu_clerk):
@@ -169,7 +169,7 @@ class TestTheBlankWorkbook:
 
         imported = workbook.import_workbook(content.getvalue(), name="filled.xlsx", by=cast.bu_clerk, at=noon)
 
-        assert (imported.report.created, imported.report.faults, imported.ignored) == (1, [], [])
+        assert (imported.report.created, imported.report.faults, imported.report.ignored_columns) == (1, [], [])
         assert Shipment.objects.get().division == cast.tyres
         assert blank.sheetnames[1] == "Notes"
         assert len(at) == 20 + 34
