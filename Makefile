@@ -6,10 +6,12 @@ PYTHON ?= $(shell for python in python3.11 python3; do \
 IS_OF_PYTHON = $(if $(filter file,$(origin PYTHON)),true,test "$$($(PYTHON) -VV)" = "$$($(BIN)/python -VV)")
 BIN := .venv/bin
 
-.PHONY: help run demo test lint bench soak fuzz permissions requirements venv
+.PHONY: help run backup restore demo test lint bench soak fuzz permissions requirements venv
 
 help:
 	@echo "make run           start everything and stay (PORT=8000, DEMO=0 for no demonstration; Ctrl-C stops it)"
+	@echo "make backup        write the database into a new file (FILE=clearance.dump), whether or not \`make run\` runs"
+	@echo "make restore       fill an empty database from it and verify the trail (FILE=clearance.dump, ANCHOR=lines of seals)"
 	@echo "make demo          load the demonstration into a prepared database, without starting anything else"
 	@echo "make test          every check and every test (COVERAGE=1 for what they cover, as .ci/run has it)"
 	@echo "make lint          the checks alone"
@@ -21,6 +23,9 @@ help:
 
 run: venv
 	@exec $(BIN)/python -m clearance.supervisor
+
+backup restore: venv
+	@$(BIN)/python -m clearance.backup $@ --file="$$FILE" --anchor="$$ANCHOR"
 
 demo: export DEBUG ?= 1
 demo: venv
