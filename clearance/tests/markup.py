@@ -8,7 +8,7 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib.postgres.fields import ArrayField
-from django.db import Error, models, transaction
+from django.db import Error, IntegrityError, models, transaction
 from django.db.models import CharField, Value
 from django.db.models.functions import Cast, Concat
 
@@ -63,16 +63,17 @@ def plant() -> tuple[set[str], set[str]]:
                 name, rows = f"{field.model._meta.label_lower}.{field.name}", field.model._base_manager.all()
                 if not rows.exists():
                     continue
-                # Some rows of a model may not hold what others may: then one by one.
-                done = _is_written(rows, field) or sum(_is_written(rows.filter(pk=one.pk), field) for one in rows)
-                (planted if done else refused).add(name)
+                (planted if _is_written(rows, field) else refused).add(name)
     return planted, refused
 
 
 def _is_written(rows: models.QuerySet[Any], field: models.Field[Any, Any]) -> bool:
+    """Write it into all rows, or one by one where some of a model may not hold what others may."""
     try:
         with transaction.atomic():
             return rows.update(**{field.name: _hostile(field)}) > 0
+    except IntegrityError:
+        return rows.count() > 1 and any([_is_written(rows.filter(pk=one.pk), field) for one in rows])  # noqa: C419
     except Error:
         return False
 
