@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils.translation import override
 from rest_framework.schemas.generators import EndpointEnumerator
@@ -134,6 +136,13 @@ def imported_by(file: Path) -> Iterator[str]:
 
 
 class TestTheDatabase:
+    def test_of_the_tests_has_every_migration(self, db):
+        # It is a copy of one that an earlier run may have made.
+        executor = MigrationExecutor(connection)
+
+        assert executor.migration_plan(executor.loader.graph.leaf_nodes()) == []
+        assert set(executor.loader.applied_migrations) == set(executor.loader.graph.nodes)
+
     def test_lacks_no_migration(self, db):
         call_command("makemigrations", "--check", "--dry-run", stdout=StringIO())
 
