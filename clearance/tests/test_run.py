@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -111,6 +112,20 @@ class TestMakeRun:
 
         assert time.monotonic() - asked_at < 30
         assert processes.of(var) == []
+        assert re.search(r"entries sealed in 1 seals|Nothing to seal", (var / "log" / "seal.log").read_text())
+
+    def test_leaves_nothing_unsealed_behind(self, var):
+        run = Run(var, DEMO="1", DEMO_PASSWORD="A password 4 this test")
+        run.lines_until("Clearance runs at")
+        run.process.terminate()
+        run.words()
+
+        verification = Run(var, sys.executable, "manage.py", "verify_audit", "--full")
+
+        told = verification.words()
+        assert verification.process.returncode == 0, told
+        assert re.search(r"[0-9]{3,} entries in [0-9]+ seals verified", told)
+        assert "wait for a seal" not in told
 
     def test_ends_everything_and_says_which_process_died(self, var):
         run = Run(var)
