@@ -534,7 +534,7 @@ class BrowserSessionManager(BaseSessionManager["BrowserSession"]):
 class BrowserSession(AbstractBaseSession):
     """A session of the back office, with whose it is, since when and from where: Django's own table doesn't say.
 
-    The key is what the browser's cookie holds, and shown to nobody; `handle` names a session instead.
+    The key is a hash of the one in the browser's cookie (`kept_as`); `handle` names a session to people.
     """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="+", verbose_name=_("person"))
@@ -550,6 +550,11 @@ class BrowserSession(AbstractBaseSession):
         verbose_name = _("browser session")
         verbose_name_plural = _("browser sessions")
         constraints = [text.one_line("browser_session_texts_are_of_one_line", "user_agent")]
+
+    @staticmethod
+    def kept_as(session_key: str | None) -> str:
+        """Return under which key a session is kept that has this one in the browser: what fits of its hash."""
+        return hashlib.sha256((session_key or "").encode()).hexdigest()[:40]
 
     @property
     def handle(self) -> str:

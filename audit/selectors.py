@@ -17,7 +17,8 @@ from django.utils.translation import gettext
 from accounts.models import Override, User
 from alerts.models import Alert
 from audit.choices import Action
-from audit.models import AuditEntry, Seal
+from audit.models import AuditEntry, EvidencePack, Seal
+from audit.operations import MIGRATION
 from audit.rules import TRACKED
 from clearance.clock import day_of, midnight
 from outbox.models import Message
@@ -26,9 +27,9 @@ from shipments.models import Shipment
 from workflow.models import WorkflowStep
 
 SEALED_WITHIN = timedelta(minutes=5)  # it is every minute; later than this, something is wrong
-# What entries are about: every kind of record that is tracked, and what else can be denied.
-_DENIABLE = {"audit.auditentry", "audit.seal", "alerts.sweeprun", "page"}
-KINDS = sorted({label for label, tracked in TRACKED.items() if not tracked.link} | _DENIABLE)
+# What entries are about: every kind of record that is tracked, its columns, and what else can be denied.
+_DENIABLE = {"audit.auditentry", "audit.seal", "page"}
+KINDS = sorted({label for label, tracked in TRACKED.items() if not tracked.link} | _DENIABLE | {MIGRATION})
 # A late committer's entry is sealed within an hour, and there is at most a seal a minute (decision 0014), or a
 # few in a row when many entries came at once.
 _LATER_SEALS = 200
@@ -39,13 +40,16 @@ def about(record: models.Model) -> QuerySet[AuditEntry]:
     return AuditEntry.objects.filter(_entities(type(record), [record.pk]))
 
 
-def under_shipment(shipment_id: int, *, alerts: QuerySet[Alert] | None = None) -> QuerySet[AuditEntry]:
+def under_shipment(
+    shipment_id: int, *, alerts: QuerySet[Alert] | None = None, pack: EvidencePack | None = None
+) -> QuerySet[AuditEntry]:
     """What happened to a shipment, its steps and its alerts (or only those in `alerts`), the newest first.
 
-    What was denied about them is part of it. A step or an alert that somebody removed from the database by hand is
-    found by its own id only; the application removes none.
+    What was denied about them is part of it; so is the `pack` that is made of it, if one is. A step or an alert that
+    somebody removed from the database by hand is found by its own id only; the application removes none.
     """
-    return AuditEntry.objects.filter(lies_under_shipment(shipment_id, alerts=alerts))
+    lies_under = lies_under_shipment(shipment_id, alerts=alerts)
+    return AuditEntry.objects.filter(lies_under | _entities(EvidencePack, [pack.pk]) if pack else lies_under)
 
 
 def under_person(user_id: int) -> QuerySet[AuditEntry]:

@@ -203,7 +203,12 @@ class _Postgres:
             f" WHERE to_regrole('{OWNER}') IS NULL \\gexec\n"
             f"SELECT 'CREATE ROLE {APPLICATION} LOGIN' WHERE to_regrole('{APPLICATION}') IS NULL \\gexec\n"
             f"SELECT 'CREATE DATABASE {NAME} OWNER {OWNER}' WHERE NOT EXISTS "
-            f"(SELECT FROM pg_database WHERE datname = '{NAME}') \\gexec\n",
+            f"(SELECT FROM pg_database WHERE datname = '{NAME}') \\gexec\n"
+            # As everywhere (`setup_database_roles`), but here the owner may not; a new database is a copy of template1.
+            + "".join(
+                f"\\connect {database}\nREVOKE EXECUTE ON FUNCTION lo_creat, lo_create, lo_from_bytea FROM PUBLIC;\n"
+                for database in ("template1", NAME)
+            ),
         )
 
     def stop(self) -> None:

@@ -357,6 +357,8 @@ if MAIL_PROVIDER not in EMAIL_BACKENDS:
     raise ImproperlyConfigured("MAIL_PROVIDER is smtp (a mail server) or ses (Amazon SES).")
 EMAIL_BACKEND = "outbox.backends.MailFolder" if MAIL_BECOMES_FILES else EMAIL_BACKENDS[MAIL_PROVIDER]
 MAIL_LEASE = timedelta(seconds=env.int("MAIL_LEASE_SECONDS", default=120))
+if timedelta(minutes=10) < MAIL_LEASE:  # what the database takes, with some room for clocks that differ
+    raise ImproperlyConfigured("MAIL_LEASE_SECONDS is at most 600: nothing may be held up for longer unseen.")
 DEFAULT_FROM_EMAIL = env("SMTP_FROM", default="clearance@localhost")
 BASE_URL = env("BASE_URL", default=f"http://127.0.0.1:{env('PORT', default='8000')}").rstrip("/")
 

@@ -295,7 +295,7 @@ def _browsers(request: HttpRequest) -> list[BrowserSession]:
     """Where one is signed in to the back office, this session first."""
     found = list(BrowserSession.objects.of(request.user, at=timezone.now()))
     for one in found:
-        one.is_here = one.session_key == request.session.session_key
+        one.is_here = one.session_key == BrowserSession.kept_as(request.session.session_key)
         one.told = browser(one.user_agent)
     return sorted(found, key=lambda one: not one.is_here)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import shutil
 import signal
 import socket
@@ -125,6 +126,7 @@ class TestMakeRun:
 
         assert time.monotonic() - asked_at < 30
         assert processes.of(var) == []
+        assert re.search(r"entries sealed in 1 seals|Nothing to seal", (var / "log" / "seal.log").read_text())
 
     def test_ends_everything_and_says_which_process_died(self, var):
         run = Run(var)
@@ -232,8 +234,10 @@ class TestTheTrail:
         run.process.terminate()
 
         run.words()
-        said = Run(var, sys.executable, "manage.py", "verify_audit").words()
-        assert "entries wait for a seal" not in said
+        verification = Run(var, sys.executable, "manage.py", "verify_audit", "--full")
+        said = verification.words()
+        assert verification.process.returncode == 0, said
+        assert "wait for a seal" not in said
 
 
 class TestWhatItCannotUse:

@@ -196,6 +196,12 @@ class TestMessages:
         assert done.returncode != 0
         assert next(iter(chosen)) in done.stderr
 
+    def test_are_held_by_no_worker_for_longer_than_the_database_takes(self):
+        done = run("check", **PRODUCTION, MAIL_LEASE_SECONDS="601")
+
+        assert done.returncode != 0
+        assert "MAIL_LEASE_SECONDS is at most 600" in done.stderr
+
     def test_become_no_files_in_production(self):
         done = run("check", **PRODUCTION, SMS_PROVIDER="console")
 
