@@ -178,16 +178,7 @@ class Supervisor:
                 raise Failed(f"{child.name} stopped by itself (exit status {status}). {child.last_words()}")
 
 
-WEB = (
-    "gunicorn",
-    "clearance.wsgi:application",
-    "--preload",  # loaded once, then shared by both workers
-    "--worker-class=gthread",
-    "--workers=2",
-    "--threads=2",
-    "--graceful-timeout=3",
-    "--no-control-socket",
-)
+WEB = ("gunicorn", "clearance.wsgi:application", "--workers=2", "--threads=2", "--graceful-timeout=3")
 WORKER = (
     "celery",
     "--app=clearance",
