@@ -16,7 +16,7 @@ help:
 	@echo "make test          every check and every test (COVERAGE=1 for what they cover, as .ci/run has it)"
 	@echo "make lint          the checks alone"
 	@echo "make bench         the measurements in benchmarks/ (BENCH_SIZE=0.01 to see whether they run)"
-	@echo "make soak          200 kills of workers in sweep and delivery, and of writers, 1,000 forgeries (some minutes; SOAK_KILLS=n)"
+	@echo "make soak          200 kills of workers in sweep and delivery, and of writers, 40 of servers, 1,000 forgeries (some minutes; SOAK_KILLS=n)"
 	@echo "make fuzz          whatever can be sent to the API, as each kind of person (some 7 minutes; FUZZ_EXAMPLES=n, FUZZ_SEED=n)"
 	@echo "make permissions   write docs/permissions.md again, from the tables that the tests hold against the doors"
 	@echo "make requirements  pin the requirements again from requirements.in and requirements-dev.in"
@@ -57,7 +57,7 @@ bench: venv
 soak: export SOAK_KILLS ?= 200
 soak: export SOAK_FORGERIES ?= 1000
 soak: venv
-	$(BIN)/python -m pytest clearance/tests/test_soak.py audit/tests/test_kills.py audit/tests/test_verify.py --capture=no --quiet
+	$(BIN)/python -m pytest clearance/tests/test_soak.py clearance/tests/test_chaos.py audit/tests/test_kills.py audit/tests/test_verify.py --capture=no --quiet
 
 fuzz: export FUZZ_EXAMPLES ?= 1
 fuzz: venv

@@ -133,6 +133,13 @@ def state(*, at: datetime) -> State:
     )
 
 
+def sealing_stands_still(*, at: datetime) -> bool:
+    """Whether the first entry after the newest seal has waited for longer than it may; two rows are read for that."""
+    sealed = Seal.objects.values_list("highest_id", flat=True).first() or 0
+    waiting_since = AuditEntry.objects.filter(pk__gt=sealed).order_by("pk").values_list("at", flat=True).first()
+    return waiting_since is not None and waiting_since < at - SEALED_WITHIN
+
+
 _STATE = """
     SELECT denied.count, waiting.count, waiting.since, seal.*
     FROM (SELECT count(*) FROM audit_auditentry WHERE action = %(denied)s AND at >= %(since)s) AS denied

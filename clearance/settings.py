@@ -177,11 +177,17 @@ DATABASES["default"] |= {
     "ENGINE": "clearance.postgresql",  # tells the database who acts
     "CONN_MAX_AGE": 0,  # the pool keeps the connections
     "OPTIONS": {
+        # A machine that is gone says nothing, not even that: after so long nobody waits for it any more.
+        "connect_timeout": 2,
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 2,
+        "tcp_user_timeout": 5000,
         **DATABASES["default"].get("OPTIONS", {}),
         "pool": {
             "min_size": 1,
             "max_size": env.int("DB_POOL_SIZE", default=20) + env.int("DB_MAX_OVERFLOW", default=10),
-            "timeout": 10,
+            "timeout": 10,  # while all are in use; a server that is away is known at once (decision 0025)
         },
     },
 }
@@ -432,5 +438,6 @@ LOGGING = {
         "django.request": {"level": "ERROR"},  # a refusal is one access-log line, not a second warning
         "django.db.backends": {"level": "INFO"},  # never statements, which hold everything
         "gunicorn.error": {"handlers": ["stdout"], "propagate": False},
+        "waitress.queue": {"level": "ERROR"},  # else a line for each request that waits for a thread
     },
 }

@@ -230,16 +230,7 @@ class Supervisor:
                 os.waitpid(ended.si_pid, 0)
 
 
-WEB = (
-    "gunicorn",
-    "clearance.wsgi:application",
-    "--preload",  # loaded once, then shared by both workers
-    "--worker-class=gthread",
-    "--workers=2",
-    "--threads=2",
-    "--graceful-timeout=3",
-    "--no-control-socket",
-)
+WEB = ("gunicorn", "clearance.wsgi:application", "--workers=2", "--threads=2", "--graceful-timeout=3")
 WORKER = (
     "celery",
     "--app=clearance",

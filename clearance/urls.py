@@ -1,5 +1,7 @@
 """Every address: the admin, the API and its documentation."""
 
+import sys
+
 from csp.constants import SELF, UNSAFE_INLINE
 from csp.decorators import csp_update
 from django.conf import settings
@@ -16,6 +18,7 @@ from audit import services as audit
 from clearance import exposition, health
 from clearance.api import refusals
 from clearance.errors import Forbidden, NotFound
+from clearance.postgresql import is_unavailable
 
 
 @csrf_exempt
@@ -51,7 +54,10 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def failed(request: HttpRequest) -> HttpResponse:
-    if request.path.startswith("/api/"):
+    is_api = request.path.startswith("/api/")
+    if is_unavailable(sys.exception()):
+        return refusals.answer_unavailable() if is_api else refusals.page_unavailable()
+    if is_api:
         return refusals.answer_outside_views(500, str(refusals.FAILURE))
     return defaults.server_error(request)
 

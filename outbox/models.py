@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 from django.conf import settings
@@ -16,6 +16,9 @@ from alerts.choices import Severity
 from clearance import text
 from outbox.choices import Channel, Delivery, MessageKind, SmsName
 
+# After its time a message goes out within seconds; one that still waits after so long is stuck.
+LONGEST_WAIT = timedelta(minutes=15)
+
 
 class MessageQuerySet(models.QuerySet["Message"]):
     def due(self, *, at: datetime) -> Self:
@@ -23,6 +26,9 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return self.filter(delivery=Delivery.WAITING, not_before__lte=at).filter(
             Q(leased_until=None) | Q(leased_until__lte=at)
         )
+
+    def stuck(self, channel: Channel, *, at: datetime) -> Self:
+        return self.filter(channel=channel, delivery=Delivery.WAITING, not_before__lt=at - LONGEST_WAIT)
 
     def dead(self) -> Self:
         return self.filter(delivery=Delivery.DEAD)

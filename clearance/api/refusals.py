@@ -10,8 +10,8 @@ from typing import Any
 import orjson
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.core.signals import got_request_exception
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpResponse
+from django.template import loader
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from rest_framework import exceptions, status
@@ -22,6 +22,7 @@ from accounts.errors import IdempotencyKeyReused
 from audit import selectors as trail
 from audit import services as audit
 from clearance import context, errors
+from clearance.postgresql import is_unavailable
 
 log = logging.getLogger("clearance.api")
 
@@ -98,7 +99,7 @@ def refuse(error: Exception, given: Mapping[str, Any]) -> Response:
         error = exceptions.PermissionDenied()
     elif isinstance(error, SuspiciousOperation):  # more parts of a form than anybody needs, for example
         error = exceptions.ParseError()
-    elif isinstance(error, (OperationalError, InterfaceError)):
+    elif is_unavailable(error):
         log.error("the database refused to work", exc_info=error)
         error = Unavailable()
     elif not isinstance(error, exceptions.APIException):
@@ -194,6 +195,22 @@ def answer_outside_views(code: int, message: str) -> HttpResponse:
     """An envelope where no view runs: unknown addresses, unforeseen errors."""
     content = orjson.dumps(envelope(CODE_OF[code], message), default=str)
     return HttpResponse(content, status=code, content_type="application/json")
+
+
+def answer_unavailable() -> HttpResponse:
+    """The envelope where the database can't do its work, outside of every view."""
+    return _come_again(answer_outside_views(Unavailable.status_code, str(Unavailable.default_detail)))
+
+
+def page_unavailable() -> HttpResponse:
+    """The same for people: a page that needs nothing of the database."""
+    page = loader.render_to_string("503.html", {"told": Unavailable.default_detail})
+    return _come_again(HttpResponse(page, status=Unavailable.status_code))
+
+
+def _come_again(answer: HttpResponse) -> HttpResponse:
+    answer["Retry-After"] = str(Unavailable().wait + 1)
+    return answer
 
 
 def has_precondition(request: Request) -> bool:

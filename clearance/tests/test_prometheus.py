@@ -211,7 +211,7 @@ def web(folder: Path) -> Iterator[int]:
     with closing(socket.socket()) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(50)
-        options = ("--preload", "--workers=2", "--threads=2", "--graceful-timeout=1", "--no-control-socket")
+        options = ("--workers=2", "--threads=2", "--graceful-timeout=1")
         process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", "clearance.wsgi", f"--bind=fd://{listener.fileno()}", *options],
             cwd=ROOT,
