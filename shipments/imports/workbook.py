@@ -31,7 +31,7 @@ class ImportedWorkbook:
 
     def error_workbook(self) -> bytes:
         """The same sheet with only the failed rows, cells red and a reason column: correct it and import it again."""
-        return sheets.failed_rows(self.sheet, heading_row=self.heading_row, faults=self.report.faults)
+        return sheets.failed_rows(self.sheet, heading_rows=[self.heading_row], faults=self.report.faults)
 
 
 def import_workbook(

@@ -576,15 +576,15 @@ class TestFiles:
         first = imports.tracker(sheet.rows, steps=STEPS)
 
         failed = sheets.read(
-            sheets.failed_rows(sheet, heading_row=first.heading_row, faults=first.faults), name="a.xlsx"
+            sheets.failed_rows(sheet, heading_rows=[first.heading_row], faults=first.faults), name="a.xlsx"
         )
         again = imports.tracker(failed.rows, steps=STEPS)
 
         assert [(one.column, one.reason) for one in again.faults] == [(one.column, one.reason) for one in first.faults]
-        assert (again.ignored, again.columns) == ([*first.ignored, "Reason"], first.columns)
+        assert (again.ignored, again.columns) == (["Reason", *first.ignored], first.columns)
         corrected = [list(row) for row in failed.rows]
         for row in corrected[5:]:
-            row[6:12] = [10.0, ETA, 5.0, "units", "", ""]
+            row[7:13] = [10.0, ETA, 5.0, "units", "", ""]
         fixed = imports.tracker(corrected, steps=STEPS)
         assert ([row.fields["shipment_number"] for row in fixed.rows], fixed.faults) == (["SHP-003", "20260004"], [])
 
