@@ -35,7 +35,7 @@ class ImportedWorkbook:
     found: Tracker
 
     def error_workbook(self) -> bytes:
-        """The same sheet with only the failed rows, what is wrong in red and the reasons first: to correct and import."""
+        """The same sheet with only the failed rows, the reasons first and in red: correct it and import it again."""
         return sheets.failed_rows(
             self.sheet,
             heading_rows=self.found.heading_rows,

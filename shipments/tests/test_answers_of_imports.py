@@ -98,16 +98,16 @@ ANSWERS: dict[Callable[[Any], object], tuple[str, dict[str, object]]] = {
     two_heading_rows: (
         (
             "The headings in rows {first} and {second} of the sheet “{sheet}” can't be understood together: "
-            "“{heading}” stands over several columns, and it isn't clear which of them holds its date or value. Name them in row "
-            "{second}, for example “Target”, “Actual” and “Remarks”, or write all headings in one row."
+            "“{heading}” stands over several columns, and it isn't clear which of them holds its date or value. Name "
+            "them in row {second}, for example “Target”, “Actual” and “Remarks”, or write all headings in one row."
         ),
         {"first": 1, "second": 2, "sheet": "June", "heading": "9.0 Bayan submitted"},
     ),
     no_headings: (
         (
             "No heading row was found in the first {searched} rows of the sheets that were looked at ({sheets}). One "
-            "row needs the heading “Shipment number” and at least two more, such as “Principal”, “Brand”, “Invoice amount "
-            "(OMR)” or “ETA”."
+            "row needs the heading “Shipment number” and at least two more, such as “Principal”, “Brand”, “Invoice "
+            "amount (OMR)” or “ETA”."
         ),
         {"searched": 50, "sheets": "June"},
     ),
