@@ -8,7 +8,6 @@ from datetime import date
 from typing import Any
 
 import django_filters as filters
-from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
@@ -17,6 +16,7 @@ from drf_spectacular.utils import extend_schema_field
 from audit import selectors
 from audit.choices import Action, Channel
 from audit.models import AuditEntry
+from audit.wording import model_of
 from clearance.api.filters import GivenFilters, IdFilter, IsoDateFilter
 
 
@@ -30,9 +30,9 @@ def _until(entries: QuerySet[AuditEntry], name: str, value: date) -> QuerySet[Au
 
 # Kinds by the names that other answers use besides, unless two would share one: `workflow_step`.
 _SHORT = [
-    (re.sub(r"(?<=[a-z])(?=[A-Z])", "_", apps.get_model(kind).__name__).lower(), kind)
+    (re.sub(r"(?<=[a-z])(?=[A-Z])", "_", model.__name__).lower(), kind)
     for kind in selectors.KINDS
-    if "." in kind
+    if (model := model_of(kind)) is not None
 ]
 _SHARED = {name for name, times in Counter(name for name, _kind in _SHORT).items() if times > 1}
 _KINDS = {kind: kind for kind in selectors.KINDS} | {name: kind for name, kind in _SHORT if name not in _SHARED}

@@ -12,9 +12,10 @@ read by a child process with little memory, which may die without harm.
 """
 
 from clearance.sheets.cells import Cell, Mark, Merge, Sheet
+from clearance.sheets.failed import RowFault, failed_rows, is_reason
 from clearance.sheets.reading import read
 from clearance.sheets.workbooks import MAX_COLUMNS, MAX_ROWS
-from clearance.sheets.writing import CONTENT_TYPE, Page, RowFault, failed_rows, heading_text, write, write_to
+from clearance.sheets.writing import CONTENT_TYPE, Page, heading_text, write, write_to
 
 __all__ = [
     "CONTENT_TYPE",
@@ -28,6 +29,7 @@ __all__ = [
     "Sheet",
     "failed_rows",
     "heading_text",
+    "is_reason",
     "read",
     "write",
     "write_to",

@@ -60,3 +60,6 @@ class Sheet:
         frozenset()
     )  # what its format can't tell: "formats", "formulas", "hidden", "errors", "merges"
     others: Sequence[str] = ()  # visible sheets that would have done as well and were not read
+    codes: Mapping[tuple[int, int], str] = field(default_factory=dict)  # number formats that say more than the value
+    date_codes: Mapping[int, str] = field(default_factory=dict)  # by column, where a date is written in full
+    widths: Mapping[int, float] = field(default_factory=dict)  # of columns, in letters

@@ -47,6 +47,7 @@ class Shown:
 class Format:
     """A number format: sections for positive numbers, negative ones, zero, and texts, or by conditions."""
 
+    code: str
     sections: list[Section]
     text: Section | None
     is_unknown: bool = False
@@ -142,7 +143,7 @@ def _date(value: date | time | timedelta, section: Section) -> Shown | None:
 def compiled(code: str) -> Format:
     """Take a format code apart."""
     if len(code) > LONGEST:
-        return Format([], None, is_unknown=True)
+        return Format("General", [], None, is_unknown=True)
     sections = take_apart(code)
     text = None
     if len(sections) >= 4:
@@ -150,7 +151,7 @@ def compiled(code: str) -> Format:
     elif sections and sections[-1].has("text") and not sections[-1].has("digit", "general", "part"):
         text = sections[-1] if len(sections) > 1 or sections[-1].tokens != [("text", "@")] else None
         sections = sections[:-1] if len(sections) > 1 else []
-    return Format(sections[:3], None if text and text.tokens == [("text", "@")] else text)
+    return Format(code, sections[:3], None if text and text.tokens == [("text", "@")] else text)
 
 
 def from_number(number: int, codes: dict[int, str]) -> Format:

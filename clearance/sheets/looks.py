@@ -29,11 +29,12 @@ class Style:
     """What matters of a cell's style."""
 
     format: Format
-    is_struck_out: bool = False
+    is_struck_out: bool
+    is_dull: bool  # it says nothing about any value
 
-    @property
-    def is_dull(self) -> bool:
-        return not self.is_struck_out and self.format.is_dull
+    @classmethod
+    def of(cls, form: Format, *, is_struck_out: bool = False) -> Style:
+        return cls(form, is_struck_out, not is_struck_out and form.is_dull)
 
 
 @dataclass(slots=True)
@@ -49,8 +50,17 @@ class Look:
     merges: list[Merge] = field(default_factory=list)
     hidden_rows: set[int] = field(default_factory=set)
     hidden_columns: set[int] = field(default_factory=set)
+    date_codes: dict[int, str] = field(default_factory=dict)  # by column: how its first date is written
+    widths: dict[int, float] = field(default_factory=dict)
     counts_from_1904: bool = False
     unseen: frozenset[str] = frozenset()
+
+    def dress(self, place: Place, style: Style) -> None:
+        """Note a cell's style, as far as it matters."""
+        if not style.is_dull:
+            self.styles[place] = style
+        elif style.format.is_date:
+            self.date_codes.setdefault(place[1], style.format.code)
 
 
 def runs_of(text: str, fonts: Sequence[tuple[int, int]], struck: Sequence[bool]) -> Runs | None:
@@ -85,6 +95,9 @@ def put_together(title: str, rows: list[Sequence[Cell]], look: Look, *, name: st
         look.counts_from_1904,
         look.unseen,
         others,
+        {place: style.format.code for place, style in look.styles.items()},
+        look.date_codes,
+        look.widths,
     )
 
 

@@ -127,6 +127,8 @@ class _Reader:
         first = self.column_styles[-1][0] if self.column_styles else 0
         last = first + _count(given, "number-columns-repeated", LAST_COLUMN)
         self.column_styles.append((last, given.get("default-cell-style-name", "")))
+        if width := self.styles.widths.get(given.get("style-name", "")):
+            self.look.widths |= dict.fromkeys(range(first, min(last, self.width)), width)
         if given.get("visibility") in _HIDDEN or any(self.groups):
             self.look.hidden_columns |= set(range(first, min(last, self.width)))
 
@@ -166,8 +168,7 @@ class _Reader:
     def _note(self, row: int, column: int, cell: _Current, text: str) -> None:
         look, given, place = self.look, cell.given, (row, column)
         style = self._style(given, column)
-        if not style.is_dull:
-            look.styles[place] = style
+        look.dress(place, style)
         if "formula" in given:
             look.formulas[place] = "value-type" in given or cell.has_text
         if given.get("calcext:value-type") == "error" or ("formula" in given and _ERROR.fullmatch(text.strip())):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from xml.etree import ElementTree
@@ -11,6 +12,8 @@ from clearance.sheets.looks import Style
 
 _PLAIN = compiled("General")
 _PARTS = {"year": "y", "month": "m", "day": "d", "day-of-week": "d", "hours": "h", "minutes": "m", "seconds": "s"}
+_LENGTH = re.compile(r"(\d{1,4}(?:\.\d+)?)(cm|mm|in|pt)")
+_LETTERS = {"cm": 5.1, "mm": 0.51, "in": 13.0, "pt": 0.18}  # that have room in a length, about
 _SIMPLE = {"text-content": "@", "am-pm": "AM/PM", "boolean": "General", "era": "g", "quarter": '"Q"'}
 _KINDS = frozenset(
     {"number-style", "currency-style", "percentage-style", "date-style", "time-style", "text-style", "boolean-style"}
@@ -43,6 +46,7 @@ class Styles:
     cells: dict[str, _Declared] = field(default_factory=dict)
     texts: dict[str, bool | None] = field(default_factory=dict)  # of runs: struck out or not
     codes: dict[str, str] = field(default_factory=dict)
+    widths: dict[str, float] = field(default_factory=dict)  # of columns, in letters
     _maps: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     _made: dict[str, Style] = field(default_factory=dict)
 
@@ -56,6 +60,8 @@ class Styles:
             )
         elif kind == "style" and given.get("family") == "text":
             self.texts[name] = _struck(node)
+        elif kind == "style" and given.get("family") == "table-column":
+            self.widths[name] = _width(node)
         elif kind in _KINDS:
             self.codes[name] = "".join(_code(part, is_percent=kind == "percentage-style") for part in node)
             maps = [attributes(part.attrib) for part in node if local(part.tag) == "map"]
@@ -75,7 +81,7 @@ class Styles:
                 data = one.data if data is None else data
                 is_struck = one.is_struck_out if is_struck is None else is_struck
                 at = one.parent
-            self._made[name] = Style(self._format(data or ""), bool(is_struck))
+            self._made[name] = Style.of(self._format(data or ""), is_struck_out=bool(is_struck))
         return self._made[name]
 
     def _format(self, name: str) -> Format:
@@ -83,6 +89,11 @@ class Styles:
             return _PLAIN
         sections = [f"[{condition}]{self.codes.get(other, '')}" for condition, other in self._maps[name]]
         return compiled(";".join([*sections, self.codes[name]]))
+
+
+def _width(node: ElementTree.Element) -> float:
+    sizes = [size for part in node if (size := _LENGTH.fullmatch(attributes(part.attrib).get("column-width", "")))]
+    return round(float(sizes[0][1]) * _LETTERS[sizes[0][2]], 2) if sizes else 0.0
 
 
 def _struck(node: ElementTree.Element) -> bool | None:

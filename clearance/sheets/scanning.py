@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from clearance.sheets.looks import Look, Runs, Style
-from clearance.sheets.xlsx import column_index, is_on, merge_of
+from clearance.sheets.xlsx import column_index, is_on, is_zero, merge_of, note_columns
 
 # A cell whose address is missing, unusual, or beyond column CZ or row 59,999; elements with a namespace prefix.
 _FAR_CELL = re.compile(rb'<c(?! r="[A-C]?[A-Z][1-5]?[0-9]{1,4}")[\s/>]')
@@ -25,12 +25,14 @@ _FORMULA = re.compile(
     rb'<c r="([A-Z]{1,2})(\d{1,5})"([^>]{0,99})><f(?:[^>]{0,999}/>|(?:\s[^>]{0,999})?>[^<]{0,32767}</f>)'
     rb"(?:<v>([^<]{0,32767})</v>|<v ?/>)?"
 )
+_STYLED = re.compile(rb'<c r="([A-Z]{1,2})(\d{1,5})"(?: t="\w{1,9}")? s="(\d{1,6})"')
 _TEXT = re.compile(rb'<c r="([A-Z]{1,2})(\d{1,5})"[^>]{0,99} t="s"[^>]{0,99}><v>(\d{1,9})</v>')
 _ROW = re.compile(rb"<row ([^>]*)>")
 _COLUMN = re.compile(rb"<col ([^>]*)>")
 _ATTRIBUTE = re.compile(rb'(\w+)="([^"]*)"')
 # What the reading library knows; any other would make it refuse the workbook.
 _ERRORS = frozenset({b"#DIV/0!", b"#N/A", b"#NAME?", b"#NULL!", b"#NUM!", b"#REF!", b"#VALUE!"})
+_HEAD = 256 * 1024  # in which the first dates of most columns stand
 
 
 def is_usual(part: bytes) -> bool:
@@ -55,6 +57,9 @@ def is_prefixed(part: bytes) -> bool:
 def scan(part: bytes, *, styles: Sequence[Style], runs: Mapping[int, Runs]) -> Look | None:
     """The look of a sheet that `is_usual`; None if something has been found that isn't."""
     look = Look()
+    for column, row, number in _STYLED.findall(part, 0, _HEAD):
+        if int(number) < len(styles):
+            look.dress((int(row) - 1, _column(column)), styles[int(number)])
     telling = {number: style for number, style in enumerate(styles) if not style.is_dull}
     if telling:
         numbers = b"|".join(str(number).encode() for number in telling) if len(telling) <= 40 else rb"\d{1,9}"
@@ -89,23 +94,17 @@ def _hidden(part: bytes, look: Look) -> bool:
     if b'hidden="' in part or b' ht="0' in part:
         for match in _ROW.finditer(part):
             given = _attributes(match[1])
-            if is_on(given.get("hidden", "")) or _is_zero(given.get("ht", "")):
+            if is_on(given.get("hidden", "")) or is_zero(given.get("ht", "")):
                 if "r" not in given:
                     return False
                 look.hidden_rows.add(int(given["r"]) - 1)
     for match in _COLUMN.finditer(_ends(part)[0]):
-        given = _attributes(match[1])
-        if is_on(given.get("hidden", "")) or _is_zero(given.get("width", "")):
-            look.hidden_columns |= set(range(int(given["min"]) - 1, min(int(given["max"]), 256)))
+        note_columns(look, _attributes(match[1]), 256)
     return True
 
 
 def _attributes(text: bytes) -> dict[str, str]:
     return {key.decode(): value.decode("utf-8", "replace") for key, value in _ATTRIBUTE.findall(text)}
-
-
-def _is_zero(size: str) -> bool:
-    return bool(size) and not size.strip("0.")
 
 
 def _ends(part: bytes) -> tuple[bytes, bytes]:

@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 
 from clearance.sheets.looks import Look, Place, Runs, Style
 from clearance.sheets.refusals import TooManyColumns, TooManyRows
-from clearance.sheets.xlsx import LAST_COLUMN, LAST_ROW, column_index, is_on, merge_of
+from clearance.sheets.xlsx import LAST_COLUMN, LAST_ROW, column_index, is_on, is_zero, merge_of, note_columns
 
 _ADDRESS = re.compile(r"\$?([A-Za-z]{1,3})\$?(\d{1,7})")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
@@ -74,7 +74,6 @@ def parse(
 class _Parser:
     def __init__(self, title: str, styles: list[Style], runs: Mapping[int, Runs], most: tuple[int, int]) -> None:
         self.title, self.styles, self.texts, self.most = title, styles, runs, most
-        self.telling = {number: one for number, one in enumerate(styles) if not one.is_dull}
         self.look = Look()
         self.filled: list[int] = []
         self.width = 0
@@ -138,14 +137,11 @@ class _Parser:
         if not 0 <= self.row < LAST_ROW:
             raise NotXml
         self.said.add(self.row)
-        if is_on(given.get("hidden", "")) or _is_zero(given.get("ht", "")):
+        if is_on(given.get("hidden", "")) or is_zero(given.get("ht", "")):
             self.look.hidden_rows.add(self.row)
 
     def _column_format(self, given: dict[str, str]) -> None:
-        if is_on(given.get("hidden", "")) or _is_zero(given.get("width", "")):
-            first, last = (given.get(key, "") for key in ("min", "max"))
-            if first.isdecimal() and last.isdecimal():
-                self.look.hidden_columns |= set(range(int(first) - 1, min(int(last), self.most[1])))
+        note_columns(self.look, given, self.most[1])
 
     def _start_cell(self, given: dict[str, str]) -> None:
         address = _ADDRESS.fullmatch(given.get("r", "").strip())
@@ -164,8 +160,8 @@ class _Parser:
 
     def _end_cell(self, cell: _Current) -> None:
         look, place = self.look, cell.place
-        if cell.style in self.telling:
-            look.styles[place] = self.telling[cell.style]
+        if cell.style < len(self.styles):
+            look.dress(place, self.styles[cell.style])
         if cell.has_formula:
             is_empty_text = cell.kind == "str" and cell.value is not None
             look.formulas[place] = bool(cell.value or cell.runs) or is_empty_text
@@ -217,10 +213,6 @@ class _Parser:
         end = "</row>" if self.filled else ""
         xml = f'<worksheet xmlns="{_MAIN}"><sheetData>{"".join(self.out)}{end}</sheetData></worksheet>'
         return Worksheet(self.look, self.filled, self.width, xml.encode())
-
-
-def _is_zero(size: str) -> bool:
-    return bool(size) and not size.strip("0.")
 
 
 def column_letters(column: int) -> str:

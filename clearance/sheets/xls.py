@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from clearance.sheets import formats
 from clearance.sheets.cells import Merge
@@ -76,7 +76,7 @@ class _Globals:
             before = kind if kind != _CONTINUE else before
         for font, number in looks:
             is_struck = font < len(self.struck) and self.struck[font]
-            self.styles.append(Style(formats.from_number(number, codes), is_struck))
+            self.styles.append(Style.of(formats.from_number(number, codes), is_struck_out=is_struck))
         self.runs = dict(_Texts(texts).runs(self.struck)) if texts and any(self.struck) else {}
 
 
@@ -135,11 +135,10 @@ class _Texts:
 
 
 def _read(data: bytes, at: int, found: _Globals, look: Look, width: int) -> None:
-    telling = {number: style for number, style in enumerate(found.styles) if not style.is_dull}
     hides_rows, said, last = False, set(), 0
     for kind, content in _records(data, at):
         if kind in _CELLS:
-            _note_cell(kind, content, found, telling, look)
+            _note_cell(kind, content, found, look)
             last = max(last, struct.unpack_from("<H", content)[0])
         elif kind == _ROW:
             row, flags = struct.unpack_from("<H", content)[0], content[12]
@@ -150,6 +149,7 @@ def _read(data: bytes, at: int, found: _Globals, look: Look, width: int) -> None
             hides_rows = bool(content[0] & 2)
         elif kind == _COLUMNS:
             first, end, size, _, flags = struct.unpack_from("<5H", content)
+            look.widths |= dict.fromkeys(range(first, min(end + 1, width)), size / 256)
             if flags & 1 or not size:
                 look.hidden_columns |= set(range(first, min(end + 1, width)))
         elif kind == _MERGES:
@@ -159,12 +159,14 @@ def _read(data: bytes, at: int, found: _Globals, look: Look, width: int) -> None
         look.hidden_rows |= set(range(last + 1)) - said
 
 
-def _note_cell(kind: int, content: bytes, found: _Globals, telling: Mapping[int, Style], look: Look) -> None:
+def _note_cell(kind: int, content: bytes, found: _Globals, look: Look) -> None:
     row, column, style = struct.unpack_from("<HHH", content)
     styles = [style]
     if kind == _SEVERAL_NUMBERS:
         styles = [struct.unpack_from("<H", content, at)[0] for at in range(4, len(content) - 5, 6)]
-    look.styles.update({(row, column + n): telling[one] for n, one in enumerate(styles) if one in telling})
+    for n, one in enumerate(styles):
+        if one < len(found.styles):
+            look.dress((row, column + n), found.styles[one])
     if kind == _FORMULA:
         _note_formula(content, look, has_calculated=found.has_calculated)
     elif kind == _BOOL_OR_ERROR and content[7]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from xml.etree import ElementTree
 
 from clearance.sheets import formats
@@ -82,7 +82,9 @@ def _styles(part: bytes) -> tuple[list[bool], list[Style]]:
             is_of_cells = kind == 617
         elif kind == 47 and is_of_cells:
             _, number, font = struct.unpack_from("<HHH", content)
-            found.append(Style(formats.from_number(number, codes), font < len(struck) and struck[font]))
+            found.append(
+                Style.of(formats.from_number(number, codes), is_struck_out=font < len(struck) and struck[font])
+            )
     return struck, found
 
 
@@ -99,11 +101,10 @@ def _runs(part: bytes, struck: list[bool]) -> Iterator[tuple[int, Runs]]:
 
 
 def _read(part: bytes, styles: list[Style], runs: dict[int, Runs], look: Look, width: int) -> None:
-    telling = {number: style for number, style in enumerate(styles) if not style.is_dull}
     row, hides_rows, said = -1, False, set()
     for kind, content in _records(part):
         if kind in _CELLS:
-            _note_cell(kind, content, row, look, runs=runs, telling=telling)
+            _note_cell(kind, content, row, look, runs=runs, styles=styles)
         elif kind == _ROW:
             row = struct.unpack_from("<L", content)[0]
             said.add(row)
@@ -111,6 +112,7 @@ def _read(part: bytes, styles: list[Style], runs: dict[int, Runs], look: Look, w
                 look.hidden_rows.add(row)
         elif kind == _COLUMNS:
             first, last, size, _, flags = struct.unpack_from("<LLLLH", content)
+            look.widths |= dict.fromkeys(range(first, min(last + 1, width)), size / 256)
             if flags & 1 or not size:
                 look.hidden_columns |= set(range(first, min(last + 1, width)))
         elif kind == _MERGE:
@@ -123,12 +125,12 @@ def _read(part: bytes, styles: list[Style], runs: dict[int, Runs], look: Look, w
 
 
 def _note_cell(
-    kind: int, content: bytes, row: int, look: Look, *, runs: Mapping[int, Runs], telling: Mapping[int, Style]
+    kind: int, content: bytes, row: int, look: Look, *, runs: Mapping[int, Runs], styles: Sequence[Style]
 ) -> None:
     column, style = struct.unpack_from("<LL", content)
     place = row, column
-    if (number := style & 0xFFFFFF) in telling:
-        look.styles[place] = telling[number]
+    if (number := style & 0xFFFFFF) < len(styles):
+        look.dress(place, styles[number])
     if kind in _FORMULAS:
         look.formulas[place] = True
     if kind in (_ERROR, _FORMULA_ERROR):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from xml.etree import ElementTree  # expat itself refuses to multiply entities
 
 from clearance.sheets import formats
 from clearance.sheets.cells import Merge
-from clearance.sheets.looks import Runs, Style
+from clearance.sheets.looks import Look, Runs, Style
 
 LAST_ROW, LAST_COLUMN = 1_048_576, 16_384
 _TRUE = frozenset({"1", "true", "on"})
@@ -95,7 +95,7 @@ def styles_of(part: bytes) -> list[Style]:
         elif kind == "xf" and above == "cellXfs":
             font = _int(node.get("fontId"))
             is_struck = 0 <= font < len(struck) and struck[font]
-            found.append(Style(formats.from_number(_int(node.get("numFmtId")), codes), is_struck))
+            found.append(Style.of(formats.from_number(_int(node.get("numFmtId")), codes), is_struck_out=is_struck))
     return found
 
 
@@ -151,6 +151,22 @@ def _local(tag: str) -> str:
 
 def _int(text: str | None) -> int:
     return int(text) if text and text.isdecimal() and len(text) < 9 else 0
+
+
+def is_zero(size: str) -> bool:
+    return bool(size) and not size.strip("0.")
+
+
+def note_columns(look: Look, given: Mapping[str, str], most: int) -> None:
+    """Note width and hiding of the columns that a `col` element is about."""
+    first, last, width = (given.get(key, "") for key in ("min", "max", "width"))
+    if not (first.isdecimal() and last.isdecimal() and len(first) < 6 and len(last) < 6):
+        return
+    columns = range(int(first) - 1, min(int(last), most))
+    if re.fullmatch(r"\d{1,3}(\.\d+)?", width):
+        look.widths |= dict.fromkeys(columns, float(width))
+    if is_on(given.get("hidden", "")) or is_zero(width):
+        look.hidden_columns |= set(columns)
 
 
 def column_index(letters: str) -> int:

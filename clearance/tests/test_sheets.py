@@ -384,36 +384,38 @@ class TestTheErrorWorkbook:
         return [Fault(6, "", "Deleted."), Fault(4, "E.T.A", "Not a date."), Fault(4, "Shipment #", "Twice.")]
 
     def test_holds_the_titles_the_failed_rows_and_the_reasons(self):
-        found = sheets.read(sheets.failed_rows(self.sheet(), heading_row=3, faults=self.faults()), name="a.xlsx")
+        found = sheets.read(sheets.failed_rows(self.sheet(), heading_rows=[3], faults=self.faults()), name="a.xlsx")
 
         assert [list(row) for row in found.rows] == [
-            ["Imports 2026"],
+            ["", "Imports 2026"],
             [],
-            ["Shipment #", " E.T.A\n", "Note", "Reason"],
-            ["S-1", "x", "=1", "Not a date. Twice."],
-            ["S-3", "", "", "Deleted."],
+            ["Reason", "Shipment #", " E.T.A\n", "Note"],
+            ["Not a date. Twice.", "S-1", "x", "=1"],
+            ["Deleted.", "S-3"],
         ]
 
     def test_marks_the_cells_red(self):
-        content = sheets.failed_rows(self.sheet(), heading_row=3, faults=self.faults())
+        content = sheets.failed_rows(self.sheet(), heading_rows=[3], faults=self.faults())
 
         sheet = openpyxl.load_workbook(BytesIO(content)).active
         red = {cell.coordinate for row in sheet for cell in row if cell.fill.fgColor.rgb == "00FFC7CE"}
-        assert red == {"A4", "B4", "D4", "D5"}
+        assert red == {"A4", "B4", "C4", "A5"}
 
     def test_replaces_the_reasons_of_an_earlier_round(self):
-        first = sheets.read(sheets.failed_rows(self.sheet(), heading_row=3, faults=self.faults()), name="a.xlsx")
+        first = sheets.read(sheets.failed_rows(self.sheet(), heading_rows=[3], faults=self.faults()), name="a.xlsx")
 
-        second = sheets.read(sheets.failed_rows(first, heading_row=3, faults=[Fault(5, "", "Again.")]), name="a.xlsx")
+        second = sheets.read(
+            sheets.failed_rows(first, heading_rows=[3], faults=[Fault(5, "", "Again.")]), name="a.xlsx"
+        )
 
         assert [list(row) for row in second.rows[2:]] == [
-            ["Shipment #", " E.T.A\n", "Note", "Reason"],
-            ["S-3", "", "", "Again."],
+            ["Reason", "Shipment #", " E.T.A\n", "Note"],
+            ["Again.", "S-3"],
         ]
 
     def test_keeps_times_and_moments(self):
         given = sheets.Sheet("T", [["Shipment #", "At"], ["S-1", datetime(2026, 1, 2, 3, 4)]])
 
-        found = sheets.read(sheets.failed_rows(given, heading_row=1, faults=[Fault(2, "At", "No.")]), name="a.xlsx")
+        found = sheets.read(sheets.failed_rows(given, heading_rows=[1], faults=[Fault(2, "At", "No.")]), name="a.xlsx")
 
-        assert found.rows[1][1] == datetime(2026, 1, 2, 3, 4)
+        assert found.rows[1][2] == datetime(2026, 1, 2, 3, 4)

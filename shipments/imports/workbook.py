@@ -36,8 +36,13 @@ class ImportedWorkbook:
     found: Tracker
 
     def error_workbook(self) -> bytes:
-        """The same sheet with only the failed rows, cells red and a reason column: correct it and import it again."""
-        return sheets.failed_rows(self.sheet, heading_row=self.found.heading_rows[0], faults=self.report.faults)
+        """The same sheet with only the failed rows, the reasons first and in red: correct it and import it again."""
+        return sheets.failed_rows(
+            self.sheet,
+            heading_rows=self.found.heading_rows,
+            positions=self.found.positions,
+            faults=self.report.faults,
+        )
 
 
 def import_workbook(

@@ -18,7 +18,7 @@ from shipments.tests.import_doors import DOORS, Told
 
 CASES = Path(__file__).parent / "fixtures" / "cases"
 NOW = datetime(2026, 11, 28, 12, tzinfo=recipes.MUSCAT)
-EXPECTED = list(csv.DictReader((CASES / "expected.csv").open(encoding="utf-8")))
+EXPECTED = list(csv.DictReader((CASES / "expected.csv").read_text(encoding="utf-8").splitlines()))
 Check = Callable[[Told], object]
 
 pytestmark = pytest.mark.django_db
