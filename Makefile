@@ -75,13 +75,14 @@ requirements: venv
 LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version=3.11 --generate-hashes --no-header
 
 # .venv holds what the lock names and nothing else; nothing is resolved and nothing compiled (decision 0023).
-# Its copy of the lock tells which one it holds: a date would change with every checkout.
+# Its copy of the lock tells which one it holds: a date would change with every checkout. A link is not emptied: what it
+# leads to may be others' too.
 venv:
 	@cmp -s requirements-dev.txt .venv/installed && $(IS_OF_PYTHON) || { \
 		$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 			echo "Clearance needs Python 3.11 or newer, as python3.11, as python3, or as PYTHON says."; exit 1; }; \
 		echo "Installing the requirements into .venv …"; \
-		$(PYTHON) -m venv --clear .venv || { echo "See above; on Debian, python3-venv may be missing."; exit 1; }; \
+		$(PYTHON) -m venv $$(test -L .venv || echo --clear) .venv || { echo "See above; on Debian, python3-venv may be missing."; exit 1; }; \
 		$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --require-hashes \
 			--only-binary :all: --requirement requirements-dev.txt && \
 		said=$$($(BIN)/python -m pip --disable-pip-version-check check) || { echo "$$said"; exit 1; }; \

@@ -30,7 +30,7 @@ PYTHON = [sys.executable, "-m"]
 LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
-PATIENCE = 60  # seconds until web must have answered
+PATIENCE = 60  # seconds until web must have answered, or the trail must be sealed
 WATCH = 1  # seconds between two looks at the servers
 RETURN = 30  # seconds until a server that is gone must be there again
 
@@ -133,11 +133,10 @@ class Supervisor:
             finally:
                 if self.children:
                     print("\nStopping …", flush=True)
-                asked_at = time.monotonic()
                 for child in reversed(self.children):
                     child.end()
                 if self.is_prepared:
-                    self._seal(until=asked_at + 22)
+                    self._seal()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         # Only a note: an exception out of a handler could hit between the start of a child and its listing.
@@ -167,11 +166,11 @@ class Supervisor:
             words.seek(0)
             return words.read().rstrip()
 
-    def _seal(self, *, until: float) -> None:
+    def _seal(self) -> None:
         """Seal what the trail was told, now that nobody writes any more: nothing of it waits for the next run."""
         child = self._child("seal", *SEAL, grace=1, environment=as_application())
         with suppress(subprocess.TimeoutExpired):
-            child.process.wait(until - time.monotonic())
+            child.process.wait(PATIENCE)  # takes two seconds where there is nothing else to do
         child.end()
         if child.process.returncode:
             print(f"The trail's last entries are not sealed; the next run seals them. {child.last_words()}", flush=True)
