@@ -11,7 +11,7 @@ from benchmarks.measure import RESULTS, ROOT
 
 NAMES = (
     "read", "import_tracker", "eta_change", "sweep", "audit", "sealing", "list_shipments", "first_page", "metrics",
-    "limits", "start",
+    "limits", "slow_clients", "start",
 )  # fmt: skip
 README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
