@@ -46,7 +46,11 @@ class HistoryMixin(admin.ModelAdmin):
 
     log_change = log_deletions = log_addition
 
-    formfield_overrides = {models.IntegerField: {"form_class": Whole}, models.DecimalField: {"form_class": Amount}}
+    formfield_overrides = {
+        models.IntegerField: {"form_class": Whole},
+        models.BigIntegerField: {"form_class": Whole},
+        models.DecimalField: {"form_class": Amount},
+    }
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return PlainList

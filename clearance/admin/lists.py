@@ -50,7 +50,12 @@ class PlainList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         try:
             super().get_results(request)
-        except (ValueError, OverflowError, DataError) as error:  # a value that only the statement finds impossible
+        except (
+            ValueError,
+            TypeError,
+            ArithmeticError,
+            DataError,
+        ) as error:  # a value that only the statement finds impossible
             raise IncorrectLookupParameters from error
 
     def _is_plain(self, lookup: str) -> bool:

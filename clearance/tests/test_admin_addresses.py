@@ -14,7 +14,7 @@ from accounts.tests import people
 from clearance.admin.lists import COMPARISONS
 from clearance.tests import pages
 from clearance.tests.matrix import KINDS
-from clearance.tests.stage import Stage
+from clearance.tests.stage import Stage, undone
 
 ADMINISTRATOR = KINDS[0]
 # What no column of the kind can hold, or can't be compared with.
@@ -90,7 +90,8 @@ class TestTheListOf:
         filters = client.get(address).context["cl"].filter_specs
         read = sorted({name for one in filters for name in one.expected_parameters()})
         for given in (*asked(model), *({name: value} for name in read for value in ("x", "\0", "9" * 30, "٣"))):
-            answer = client.get(address, given)
+            with undone():  # PostgreSQL's own refusal ends a transaction, which only a test has around a list
+                answer = client.get(address, given)
             answered += answer.status_code == 200
             if answer.status_code not in (200, 302, 400):
                 broken.append(f"{given}: {answer.status_code}")

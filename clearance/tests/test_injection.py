@@ -51,6 +51,10 @@ WITHOUT_ROWS = (
 LOOKING = [kind for kind in KINDS if kind.name == "Administrator" or kind.name.endswith((" PPR", "IA ReadOnly"))]
 
 
+# What looks otherwise for each department; an administrator sees the rest.
+OF_EACH = {"index", "alerts.alert list", "workflow.workflowstep list", "shipments.shipment list"}
+
+
 @pytest.fixture
 def stage(cast) -> Stage:
     """One of everything, with hostile text in all of it."""
@@ -79,7 +83,7 @@ def stage(cast) -> Stage:
     )  # or it is of no use
     every = {one for row in matrix_of_the_admin.SHOWN for one in row.asks}
     people.granted(stage.people[LOOKING[0]], *(every - LOOKING[0].permissions))
-    for person in stage.people.values():
+    for person in (stage.somebody, *stage.people.values()):
         person.refresh_from_db()
     return stage
 
@@ -107,6 +111,8 @@ class TestHostileText:
         for kind in LOOKING:
             client = browser(stage, kind, language)
             for row in matrix_of_the_admin.ROWS:
+                if kind != LOOKING[0] and row.name not in OF_EACH:
+                    continue
                 with undone():
                     address = row.given(stage, stage.people[kind])["address"]
                     html = looked_at(client.get(address))
@@ -243,6 +249,7 @@ class TestHostileText:
 
 # Pages that are no HTML, or lead elsewhere when they are only looked at.
 NO_PAGES = {
+    "login",
     "logout",
     "language",
     "autocomplete",
