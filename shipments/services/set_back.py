@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from django.db.models.expressions import RawSQL
 from django.utils.translation import gettext as _
@@ -12,21 +12,11 @@ from django.utils.translation import gettext as _
 from clearance.clock import day_of
 from shipments.models import Shipment
 from shipments.rows import Fault, TrackerRow
+from shipments.services.staging import Judged
 from workflow import services as workflow
 
 
-class Amendment(Protocol):
-    """A row about a known shipment: `values` are those that differ from what it holds."""
-
-    @property
-    def row(self) -> TrackerRow: ...
-    @property
-    def values(self) -> Mapping[str, Any]: ...
-    @property
-    def shipment(self) -> Shipment | None: ...
-
-
-def set_backs(rows: Sequence[Amendment]) -> list[Fault]:
+def set_backs(rows: Sequence[Judged]) -> list[Fault]:
     """What the rows would set back to a former value, each with a sentence that tells when that was replaced.
 
     Two statements, whatever the number of rows. The caller holds the shipments' locks.
@@ -34,9 +24,9 @@ def set_backs(rows: Sequence[Amendment]) -> list[Fault]:
     known = {one.shipment.pk: (one.shipment, one) for one in rows if one.shipment}
     found = []
     for pk, name, at in _replaced_values({pk: one for pk, one in known.items() if one[0].version > 1}):
-        shipment, amendment = known[pk]
-        new, old = amendment.values[name], getattr(shipment, name)
-        found.append(_fault(amendment.row, name, old=old, new=new, at=at))
+        shipment, judged = known[pk]
+        new, old = judged.values[name], getattr(shipment, name)
+        found.append(_fault(judged.row, name, old=old, new=new, at=at))
     dates = {pk: one.row.steps for pk, (_shipment, one) in known.items() if one.row.steps}
     for change, at in workflow.replaced_dates(dates=dates):
         row = known[change.shipment_id][1].row
@@ -44,7 +34,7 @@ def set_backs(rows: Sequence[Amendment]) -> list[Fault]:
     return sorted(found, key=lambda fault: fault.row)
 
 
-def _replaced_values(known: Mapping[int, tuple[Shipment, Amendment]]) -> Iterator[tuple[int, str, datetime]]:
+def _replaced_values(known: Mapping[int, tuple[Shipment, Judged]]) -> Iterator[tuple[int, str, datetime]]:
     """Of what would be written, the fields that had this value before, and when it was replaced last."""
     names = sorted({name for _shipment, one in known.values() for name in one.values})
     if not names:

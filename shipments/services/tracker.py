@@ -30,14 +30,10 @@ from shipments.errors import ShipmentNumberTaken
 from shipments.models import Shipment
 from shipments.rows import Fault, ImportReport, TrackerRow
 from shipments.services.set_back import set_backs
+from shipments.services.staging import REQUIRED, Judged, write
 from workflow import rules as workflow_rules
 from workflow import services as workflow
 from workflow.models import TemplateStep, WorkflowTemplate
-
-# Field → its column, there and in the staging table: what a row gives, and what follows from it.
-_GIVEN = {name: Shipment._meta.get_field(name).attname for name in (*rules.AMENDABLE, "eta")}  # type: ignore[union-attr]
-_COLUMNS = {**_GIVEN, "status": "status", "cleared_on": "cleared_on"}
-_REQUIRED = ("principal", "brand", "invoice_amount_omr", "eta")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +50,6 @@ class _RowRefused(Exception):
 
     def __init__(self, *objections: _Objection) -> None:
         self.objections = objections
-
-
-@dataclass(slots=True)
-class _Judged:
-    """A row that passed: what to write of it."""
-
-    row: TrackerRow
-    values: dict[str, Any]
-    shipment: Shipment | None = None  # as it was before; a new one has none
-    shipment_id: int = 0  # of a new one once it is registered
-    template_id: int = 0
-    is_eta_change: bool = False
 
 
 @dataclass(slots=True)
@@ -122,7 +106,7 @@ def import_rows(
 
 def _import(rows: Sequence[TrackerRow], report: ImportReport, *, by: User | None, at: datetime, set_back: bool) -> None:
     known = _known(rows, by=by, today=day_of(at))
-    judged: list[_Judged] = []
+    judged: list[Judged] = []
     for row in rows:
         try:
             judged.append(_judge(row, known))
@@ -139,7 +123,7 @@ def _import(rows: Sequence[TrackerRow], report: ImportReport, *, by: User | None
         failed = {fault.row for fault in older}
         old = [one for one in old if one.row.row not in failed]
     amended = [one for one in old if one.values]
-    _write(new=new, amended=amended, by=by, at=at)
+    write(new=new, amended=amended, by=by, at=at)
     for one in new:
         if not one.shipment_id:  # registered by somebody else since we looked
             taken = ShipmentNumberTaken(number=one.row.fields["shipment_number"])
@@ -220,7 +204,7 @@ def _templates_of(shipment_ids: Sequence[int]) -> dict[int, int]:
         return dict(cursor.fetchall())
 
 
-def _judge(row: TrackerRow, known: _Known) -> _Judged:
+def _judge(row: TrackerRow, known: _Known) -> Judged:
     """:raises _RowRefused: :raises DomainError: why the row fails."""
     values = rules.normalised(row.fields)
     if "division" in values:
@@ -238,8 +222,8 @@ def _judge(row: TrackerRow, known: _Known) -> _Judged:
     return judged
 
 
-def _judge_new(row: TrackerRow, values: dict[str, Any], known: _Known) -> _Judged:
-    if missing := [name for name in _REQUIRED if name not in values]:
+def _judge_new(row: TrackerRow, values: dict[str, Any], known: _Known) -> Judged:
+    if missing := [name for name in REQUIRED if name not in values]:
         sentence = _("A new shipment needs a value here.")
         raise _RowRefused(*(_Objection(name, "", sentence) for name in missing))
     division = values.get("division")
@@ -249,7 +233,7 @@ def _judge_new(row: TrackerRow, values: dict[str, Any], known: _Known) -> _Judge
         division_id=division.pk if division else None,
     )
     _foresee(values, row.steps, known.procedures[template.pk])
-    return _Judged(row, values, template_id=template.pk)
+    return Judged(row, values, template_id=template.pk)
 
 
 def _foresee(values: dict[str, Any], dates: Mapping[Decimal, date], procedure: _Procedure) -> None:
@@ -264,7 +248,7 @@ def _foresee(values: dict[str, Any], dates: Mapping[Decimal, date], procedure: _
     values["status"] = Status.COMPLETED if is_complete else Status.ACTIVE
 
 
-def _judge_known(row: TrackerRow, values: dict[str, Any], shipment: Shipment, known: _Known) -> _Judged:
+def _judge_known(row: TrackerRow, values: dict[str, Any], shipment: Shipment, known: _Known) -> Judged:
     if known.own_divisions and shipment.division_id not in (None, *known.own_divisions):
         raise _refused("shipment_number", values, str(NotFound()))
     if shipment.deleted_at is not None:
@@ -280,10 +264,10 @@ def _judge_known(row: TrackerRow, values: dict[str, Any], shipment: Shipment, kn
         rules.require_not_past(eta, today=known.today)
         rules.require_edit_left(shipment)
         changed["eta"] = eta
-    return _Judged(row, changed, shipment, shipment.pk, known.template_of.get(shipment.pk, 0), is_eta_change)
+    return Judged(row, changed, shipment, shipment.pk, known.template_of.get(shipment.pk, 0), is_eta_change)
 
 
-def _require_believable_steps(judged: _Judged, known: _Known) -> None:
+def _require_believable_steps(judged: Judged, known: _Known) -> None:
     if not judged.row.steps:
         return
     of_template = known.procedures[judged.template_id].numbers if judged.template_id else ()
@@ -318,7 +302,7 @@ def _fault(row: TrackerRow, objection: _Objection) -> Fault:
     return Fault(row.row, row.headings.get(objection.name, objection.name), str(objection.value), objection.reason)
 
 
-def _corrections(changes: Iterable[workflow.DateChange], old: Iterable[_Judged]) -> list[Fault]:
+def _corrections(changes: Iterable[workflow.DateChange], old: Iterable[Judged]) -> list[Fault]:
     row_of = {one.shipment_id: one.row for one in old}
     return [
         Fault(
@@ -332,65 +316,3 @@ def _corrections(changes: Iterable[workflow.DateChange], old: Iterable[_Judged])
         for change in changes
         if change.old is not None
     ]
-
-
-def _write(*, new: Sequence[_Judged], amended: Sequence[_Judged], by: User | None, at: datetime) -> None:
-    """Insert the new shipments (each gets its id, unless the number was taken meanwhile), amend the others."""
-    if not new and not amended:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(f"CREATE TEMPORARY TABLE tracker_row ({_staging_columns()}) ON COMMIT DROP")
-        with cursor.copy(f"COPY tracker_row (id, version, {', '.join(_COLUMNS.values())}) FROM STDIN") as copy:
-            for one in (*new, *amended):
-                version = one.shipment.version if one.shipment else None
-                copy.write_row([one.shipment_id or None, version, *(_raw(one.values.get(name)) for name in _COLUMNS)])
-        if new:
-            cursor.execute(_INSERT_NEW, {"by": by.pk if by else None, "at": at})
-            registered = dict(cursor.fetchall())
-            for one in new:
-                one.shipment_id = registered.get(one.values["shipment_number"], 0)
-        if amended:
-            cursor.execute(_AMEND_KNOWN, {"at": at})
-        cursor.execute("DROP TABLE tracker_row")
-
-
-def _raw(value: Any) -> Any:
-    return value.pk if isinstance(value, Division) else value
-
-
-def _staging_columns() -> str:
-    fields = (Shipment._meta.get_field(name) for name in _COLUMNS)
-    types = (f"{field.column} {field.db_type(connection)}" for field in fields)  # type: ignore[union-attr]
-    return ", ".join(("id bigint", "version integer", *types))
-
-
-def _insert_expression(name: str) -> str:
-    """A text column is never null: blank instead."""
-    column = _COLUMNS[name]
-    is_nullable = Shipment._meta.get_field(name).null
-    return column if is_nullable or name in _REQUIRED else f"COALESCE({column}, '')"
-
-
-# In the order of the numbers, so that two imports of the same new ones can't wait for each other.
-_INSERT_NEW = f"""
-    INSERT INTO shipments_shipment (
-        {", ".join(_COLUMNS.values())}, eta_edit_count, eta_change_reason, cancel_reason, created_by_id, created_at,
-        updated_at, version
-    )
-    SELECT {", ".join(map(_insert_expression, _COLUMNS))}, 0, '', '', %(by)s, %(at)s, %(at)s, 1
-    FROM tracker_row
-    WHERE id IS NULL
-    ORDER BY lower(shipment_number)
-    ON CONFLICT (lower(shipment_number)) DO NOTHING
-    RETURNING shipment_number, id
-"""
-
-_AMEND_KNOWN = f"""
-    UPDATE shipments_shipment shipment
-    SET {", ".join(f"{column} = COALESCE(given.{column}, shipment.{column})" for column in _GIVEN.values())},
-        eta_edit_count = shipment.eta_edit_count + (given.eta IS NOT NULL)::int,
-        eta_change_reason = CASE WHEN given.eta IS NULL THEN shipment.eta_change_reason ELSE '' END,
-        version = shipment.version + 1, updated_at = %(at)s
-    FROM tracker_row given
-    WHERE shipment.id = given.id AND shipment.version = given.version
-"""
