@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext_lazy as _
 
 from clearance.text import number as number_of
-from clearance.text import tidied as tidy
+from clearance.text import tidied
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
@@ -105,13 +105,13 @@ def shown(cell: object) -> str:
         return str(int(cell))
     if isinstance(cell, int) and abs(cell) >= 10**40:
         return "a very long number"
-    text = "" if cell is None else tidy(str(cell))
+    text = "" if cell is None else tidied(str(cell))
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def readable(cell: str) -> str | None:
     """The tidy text, `None` if it counts as blank."""
-    text = tidy(cell)
+    text = tidied(cell)
     lowered = text.casefold()
     if lowered in BLANKS:
         return None
@@ -208,7 +208,7 @@ def _three_decimals(number: Decimal, noise: Decimal) -> Decimal:
 
 def is_omr(currency: str) -> bool:
     """Whether a code, a sign or a word means Omani rials."""
-    return bool(_OMR.fullmatch(tidy(currency).casefold()))
+    return bool(_OMR.fullmatch(tidied(currency).casefold()))
 
 
 def check_currency(cell: Cell) -> None:
@@ -282,14 +282,14 @@ def lc_parser(longest: int) -> Parser:
 def check_status(cell: Cell) -> None:
     """:raises Unreadable: the cell says that the shipment is cancelled."""
     if isinstance(cell, str):
-        words = {word.removeprefix("ال") for word in re.findall(r"[^\W\d_]+", tidy(cell).casefold())}
+        words = {word.removeprefix("ال") for word in re.findall(r"[^\W\d_]+", tidied(cell).casefold())}
         if words & _CANCELLED:
             raise Unreadable(_CANCEL_IT)
 
 
 def check_cancelled(cell: Cell) -> None:
     """:raises Unreadable: there is anything in the cell of a column “Cancelled”, except a no."""
-    text = tidy(cell).casefold() if isinstance(cell, str) else "" if cell in (None, 0) else "yes"
+    text = tidied(cell).casefold() if isinstance(cell, str) else "" if cell in (None, 0) else "yes"
     if text not in BLANKS and text not in _NO:
         raise Unreadable(_CANCEL_IT)
 

@@ -15,9 +15,10 @@ from datetime import date, datetime, time, timedelta
 
 from django.utils.translation import gettext_lazy as _
 
+from clearance.text import tidied
 from shipments.choices import EARLIEST_DATE as EARLIEST
 from shipments.choices import LATEST_DATE as LATEST
-from shipments.imports.cells import ASCII_DIGITS, Cell, Parser, Unreadable, readable, tidy
+from shipments.imports.cells import ASCII_DIGITS, Cell, Parser, Unreadable, readable
 
 YEARS_BACK = 5  # a shipment is closed by then
 MONTHS = {
@@ -202,5 +203,5 @@ def _numbers_of(text: str) -> Sequence[int] | None:
     """The first two numbers of a date in numbers whose year comes last."""
     if not 6 <= len(text) <= 40:
         return None
-    match = _DAY_FIRST.fullmatch(tidy(text).translate(ASCII_DIGITS).lower())
+    match = _DAY_FIRST.fullmatch(tidied(text).translate(ASCII_DIGITS).lower())
     return (int(match[1]), int(match[3])) if match else None

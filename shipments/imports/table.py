@@ -188,7 +188,7 @@ class Table:
             value = seen.get(cell, _UNKNOWN) if kind is str or kind is date else _UNKNOWN
             if value is _UNKNOWN:
                 try:
-                    if kind is Unreadable:  # type: ignore[comparison-overlap] (instead of the cell, by its looks)
+                    if kind is Unreadable:  # type: ignore[comparison-overlap]  # by its looks
                         raise cell  # type: ignore[misc]
                     value = parse(cell)
                 except Unreadable as unreadable:
