@@ -10,7 +10,7 @@ from functools import partial
 from io import BytesIO
 from typing import Any
 from xml.etree.ElementTree import ParseError
-from xml.parsers.expat import ExpatError
+from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
 from zipfile import ZipFile
 
@@ -43,7 +43,7 @@ _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _LINKS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
 
-_DAMAGE = (ParseError, ExpatError, struct.error, IndexError, compound.NotCompound, worksheet.NotXml)
+_DAMAGE = (ParseError, expat.ExpatError, struct.error, IndexError, compound.NotCompound, worksheet.NotXml)
 
 Rows = list[Sequence[Cell]]
 Seen = tuple[str, Rows, Invalid | None]  # a sheet's title and rows, or its first ones and why there are no more
@@ -92,7 +92,12 @@ class Scanned(Workbook):
         self.book = Book(archive.part, archive.entries)
         super().__init__(archive.name, self.book.entries)
         self.data, self.archive = data, archive
-        self.library = calamine.load_workbook(BytesIO(data))
+        try:
+            self.library = calamine.load_workbook(BytesIO(data))
+        except calamine.CalamineError:
+            if not (archive and "content.xml" in archive.entries):
+                raise
+            self.library = calamine.load_workbook(BytesIO(_closed_up(archive)))
 
     def rows(self, title: str) -> tuple[Rows, Invalid | None]:
         return values(self.library.get_sheet_by_name(title))
@@ -182,7 +187,12 @@ class Library(Workbook):
 
     def __init__(self, data: bytes, archive: Archive | None, *, name: str) -> None:
         self.data, self.archive = data, archive
-        self.library = calamine.load_workbook(BytesIO(data))
+        try:
+            self.library = calamine.load_workbook(BytesIO(data))
+        except calamine.CalamineError:
+            if not (archive and "content.xml" in archive.entries):
+                raise
+            self.library = calamine.load_workbook(BytesIO(_closed_up(archive)))
         kinds = calamine.SheetTypeEnum
         known = self.library.sheets_metadata
         if any(one.typ in (kinds.MacroSheet, kinds.Vba) for one in known):
@@ -248,8 +258,37 @@ def open_apart(data: bytes, *, name: str, only: str | None) -> Workbook:
                 return Parsed(archive, only=only, is_apart=True)
             except _DAMAGE as error:
                 raise NotAWorkbook(name=name) from error
-    with complaints(NotAWorkbook(name=name)):
-        return Library(data, archive, name=name)
+    try:
+        with complaints(NotHere()):
+            return Library(data, archive, name=name)
+    except NotHere as error:
+        raise (NotAWorkbook if _is_damaged(data, archive) else WorkbookNotUnderstood)(name=name) from error
+
+
+def _is_damaged(data: bytes, archive: Archive | None) -> bool:
+    """Whether the frame of an .xls, .xlsb or .ods file is broken; else the library only doesn't know what is in it."""
+    try:
+        if not archive:
+            book = compound.stream(data, "Workbook", "Book")
+            return book[:1] != b"\x09" or xls.is_cut(book)
+        if content := archive.part("content.xml"):
+            expat.ParserCreate().Parse(content, True)
+            return False
+        return not archive.part("xl/workbook.bin")
+    except _DAMAGE:
+        return True
+
+
+def _closed_up(archive: Archive) -> bytes:
+    """An .ods file without white space between its elements."""
+    target = BytesIO()
+    with ZipFile(target, "w") as plain:
+        plain.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        plain.writestr("content.xml", ods.without_white_space(archive.part("content.xml")))
+        for part in ("styles.xml", "META-INF/manifest.xml"):
+            if content := archive.part(part):
+                plain.writestr(part, content)
+    return target.getvalue()
 
 
 @contextmanager
