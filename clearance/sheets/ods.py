@@ -59,7 +59,8 @@ def without_white_space(content: bytes) -> bytes:
         for child in node:
             if child.tail and not child.tail.strip():
                 child.tail = None
-    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    closed: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return closed
 
 
 class _Reader:
