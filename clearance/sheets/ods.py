@@ -18,6 +18,9 @@ _ERROR = re.compile(
     r"#[A-Z0-9_/]+[!?]?|(?:Err|Fehler):\d{3}"
 )  # as LibreOffice wrote them before it had a type for them
 _DURATION = re.compile(r"-?PT(\d{1,6})H(\d{1,2})M([\d.]{1,12})S")
+_PREFIXES = {
+    name: f"urn:oasis:names:tc:opendocument:xmlns:{name}:1.0" for name in ("office", "table", "text", "style")
+} | {"calcext": "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0"}
 _TYPES = frozenset({"float", "percentage", "currency", "date", "time", "boolean", "string"})
 _HIDDEN = frozenset({"collapse", "filter"})
 
@@ -45,8 +48,8 @@ def look_of(content: bytes, styles: bytes, *, title: str, width: int, name: str)
     return reader.look
 
 
-def without_white_space(content: bytes) -> bytes:
-    """The same XML without white space between elements, which the library takes for damage.
+def plainly(content: bytes) -> bytes:
+    """The same XML with the usual prefixes and without white space between elements, as the library needs it.
 
     :raises ParseError: it is no XML.
     """
@@ -59,6 +62,8 @@ def without_white_space(content: bytes) -> bytes:
         for child in node:
             if child.tail and not child.tail.strip():
                 child.tail = None
+    for prefix, uri in _PREFIXES.items():
+        ElementTree.register_namespace(prefix, uri)
     closed: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
     return closed
 

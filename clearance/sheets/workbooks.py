@@ -41,6 +41,7 @@ MAX_AREA_HERE = 2_000_000  # cells of a sheet that is parsed in this process
 
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _LINKS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_MANIFEST = "urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
 
 _DAMAGE = (ParseError, expat.ExpatError, struct.error, IndexError, compound.NotCompound, worksheet.NotXml)
@@ -91,13 +92,8 @@ class Scanned(Workbook):
     def __init__(self, data: bytes, archive: Archive) -> None:
         self.book = Book(archive.part, archive.entries)
         super().__init__(archive.name, self.book.entries)
-        self.data, self.archive = data, archive
-        try:
-            self.library = calamine.load_workbook(BytesIO(data))
-        except calamine.CalamineError:
-            if not (archive and "content.xml" in archive.entries):
-                raise
-            self.library = calamine.load_workbook(BytesIO(_closed_up(archive)))
+        self.archive = archive
+        self.library = calamine.load_workbook(BytesIO(data))
 
     def rows(self, title: str) -> tuple[Rows, Invalid | None]:
         return values(self.library.get_sheet_by_name(title))
@@ -187,12 +183,7 @@ class Library(Workbook):
 
     def __init__(self, data: bytes, archive: Archive | None, *, name: str) -> None:
         self.data, self.archive = data, archive
-        try:
-            self.library = calamine.load_workbook(BytesIO(data))
-        except calamine.CalamineError:
-            if not (archive and "content.xml" in archive.entries):
-                raise
-            self.library = calamine.load_workbook(BytesIO(_closed_up(archive)))
+        self.library = self._open()
         kinds = calamine.SheetTypeEnum
         known = self.library.sheets_metadata
         if any(one.typ in (kinds.MacroSheet, kinds.Vba) for one in known):
@@ -201,6 +192,18 @@ class Library(Workbook):
         super().__init__(
             name, [Entry(one.name, "", one.visible == visible, one.typ == kinds.WorkSheet) for one in known]
         )
+
+    def _open(self) -> calamine.CalamineWorkbook:
+        is_ods = self.archive is not None and "content.xml" in self.archive.entries
+        try:
+            found = calamine.load_workbook(BytesIO(self.data))
+            if found.sheet_names or not is_ods:
+                return found
+        except calamine.CalamineError:
+            if not is_ods:
+                raise
+        assert self.archive  # noqa: S101 (it is an .ods)
+        return calamine.load_workbook(BytesIO(_plain_ods(self.archive)))
 
     def rows(self, title: str) -> tuple[Rows, Invalid | None]:
         return values(self.library.get_sheet_by_name(title))
@@ -279,15 +282,13 @@ def _is_damaged(data: bytes, archive: Archive | None) -> bool:
         return True
 
 
-def _closed_up(archive: Archive) -> bytes:
-    """An .ods file without white space between its elements."""
+def _plain_ods(archive: Archive) -> bytes:
+    """An .ods file spelt in the usual way."""
     target = BytesIO()
     with ZipFile(target, "w") as plain:
         plain.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
-        plain.writestr("content.xml", ods.without_white_space(archive.part("content.xml")))
-        for part in ("styles.xml", "META-INF/manifest.xml"):
-            if content := archive.part(part):
-                plain.writestr(part, content)
+        plain.writestr("META-INF/manifest.xml", f'<manifest:manifest xmlns:manifest="{_MANIFEST}"/>')
+        plain.writestr("content.xml", ods.plainly(archive.part("content.xml")))
     return target.getvalue()
 
 
