@@ -155,6 +155,17 @@ class TestAFormula:
         assert sheet.marks[0, 0] == Mark(is_formula=True, has_no_result=not has_result)
         assert sheet.rows[0][1] == 1
 
+    def test_without_a_stored_result_keeps_its_row_though_nothing_else_is_in_it(self):
+        made = openpyxl.Workbook()
+        made.active.append(["Number", "ETA"])
+        made.active.append(["=Other!A1", "=Other!B1"])
+        made.active.merge_cells("A2:B2")
+
+        sheet = read(saved(made))
+
+        assert (len(sheet.rows), sheet.merges) == (2, [Merge(1, 0, 1, 1)])
+        assert sheet.marks[1, 0] == Mark(is_formula=True, has_no_result=True)
+
 
 class TestAnError:
     @pytest.mark.parametrize(
