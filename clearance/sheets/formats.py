@@ -89,7 +89,8 @@ class Format:
         if section is None or section.is_date:
             return None
         is_telling = section.is_telling
-        if not is_telling and (section.has("general") or round(value, section.places) == value):
+        is_seen = value != 0 or ("digit", "0") in section.tokens
+        if not is_telling and (section.has("general") or (is_seen and round(value, section.places) == value)):
             return None
         text, is_rounded = renderings.number(section, value, is_signed=is_signed)
         text = " ".join(text.split())
