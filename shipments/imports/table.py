@@ -188,8 +188,8 @@ class Table:
             value = seen.get(cell, _UNKNOWN) if kind is str or kind is date else _UNKNOWN
             if value is _UNKNOWN:
                 try:
-                    if kind is Unreadable:  # type: ignore[comparison-overlap]  # by its looks
-                        raise cell  # type: ignore[misc]
+                    if isinstance(cell, Unreadable):  # in the place of a cell, for what that looks like
+                        raise cell
                     value = parse(cell)
                 except Unreadable as unreadable:
                     heading, quoted = self.headings[index], unreadable.of(cell)

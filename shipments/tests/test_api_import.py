@@ -179,7 +179,6 @@ class TestUploadingAWorkbook:
             ("tracker.xlsx", b"no workbook at all"),
             ("tracker.xlsx", b"PK\x03\x04" + b"\0" * 100),
             ("tracker.pdf", b"%PDF-1.7"),
-            ("tracker.csv", b"a,b,c"),
             ("tracker.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600),
         ],
     )
@@ -190,6 +189,17 @@ class TestUploadingAWorkbook:
 
         assert error_of(answer, 400)["code"] == "NOT_A_WORKBOOK"
         assert everything() == before
+
+    def test_reads_a_csv_and_says_when_it_has_no_headings(self, clerk):
+        text = "Shipment #;Principal;Brand;Inv Amount;E.T.A\r\nA-1;شركة النور;Noor;1,000.500;20/03/2026\r\n"
+        before = everything()
+
+        refused = error_of(upload(clerk, file=SimpleUploadedFile("tracker.csv", b"a,b,c")), 400)
+        assert (refused["code"], everything() == before) == ("TRACKER_HEADINGS_NOT_FOUND", True)
+
+        read = upload(clerk, file=SimpleUploadedFile("tracker.csv", text.encode("cp1256"))).json()
+        assert (read["created"], read["sheet"], read["faults"]) == (1, "tracker", [])
+        assert Shipment.objects.get().principal == "شركة النور"
 
     @pytest.mark.parametrize("parts", [{}, {"sheet": "Tracker"}, {"file": "text"}])
     def test_needs_a_file(self, clerk, parts):
