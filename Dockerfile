@@ -22,6 +22,5 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s CMD ["python", "-c", "import os, urllib.request as web; \
 web.urlopen(web.Request('http://127.0.0.1:8000/api/v1/health/live', \
 headers={'Host': os.environ['ALLOWED_HOSTS'].split(',')[0].lstrip('.')}), timeout=4)"]
-CMD ["gunicorn", "clearance.wsgi:application", "--bind=0.0.0.0:8000", "--preload", "--worker-class=gthread", \
-     "--workers=2", "--threads=4", "--graceful-timeout=20", "--max-requests=10000", "--max-requests-jitter=1000", \
-     "--no-control-socket"]
+CMD ["gunicorn", "clearance.wsgi:application", "--bind=0.0.0.0:8000", "--workers=2", "--threads=4", \
+     "--graceful-timeout=20", "--max-requests=10000", "--max-requests-jitter=1000"]

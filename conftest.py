@@ -38,6 +38,7 @@ for name, module in list(sys.modules.items()):
     if name.startswith("django.db.") and not hasattr(sys.modules[package], child):
         setattr(sys.modules[package], child, module)
 
+from django.conf import settings as configured
 from django.db import connection
 
 from accounts.models import User
@@ -45,6 +46,8 @@ from clearance import context, embedded
 from clearance.tests import cast as casting
 from clearance.tests import databases, listening, recipes
 from shipments.models import Shipment
+
+configured.PASSWORD_HASHERS = [f"{casting.__name__}.{casting.QuickArgon2.__name__}"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,11 +1,15 @@
-"""What every web process does beside serving: its workers count for Prometheus together (clearance.telemetry).
+"""What every web process is, wherever it runs: a worker of ours, and counters that its workers share for Prometheus.
 
-Each web has a folder of its own for that, new at every start and gone at the end.
+Each web has a folder of its own for these, new at every start and gone at the end (clearance.telemetry).
 """
 
 import os
 import shutil
 import tempfile
+
+worker_class = "clearance.web.WebWorker"
+preload_app = True  # loaded once, then shared by the workers
+control_socket_disable = True
 
 FOLDER = os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="clearance-metrics-")
 

@@ -6,8 +6,8 @@ import signal
 import sys
 from contextlib import nullcontext
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
-from environ import Env
 
 from clearance import embedded
 
@@ -18,8 +18,6 @@ NEED_NO_SERVER = {
 
 
 def main() -> None:
-    if (embedded.ROOT / ".env").exists():
-        Env.read_env(embedded.ROOT / ".env")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clearance.settings")
     # By default SIGTERM ends Python at once, and the servers would be left running.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -27,7 +25,7 @@ def main() -> None:
     try:
         with nullcontext() if alone else embedded.servers():
             execute_from_command_line(sys.argv)
-    except embedded.CannotStart as error:
+    except (ImproperlyConfigured, embedded.CannotStart) as error:
         sys.exit(str(error))
 
 

@@ -52,6 +52,14 @@ class SecondFactorRequired(Forbidden):
     message = _("Your role requires a second factor. If you lost yours, an administrator resets it.")
 
 
+class SecondFactorOwed(Forbidden):
+    code = "SECOND_FACTOR_OWED"
+    message = _(
+        "Your role requires a second factor. Set it up first, with /auth/2fa/setup and /auth/2fa/enable or in the back "
+        "office; nothing else is answered before."
+    )
+
+
 class LinkRefused(Invalid):
     code = "LINK_NOT_VALID"
     field = "token"

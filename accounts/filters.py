@@ -7,12 +7,12 @@ from django.db.models import QuerySet
 
 from accounts.choices import Department, Role
 from accounts.models import Division, User
-from clearance.api.filters import AnyOfFilter, GivenFilters, IdFilter, TrueOrFalseFilter
+from clearance.api.filters import AnyOfFilter, GivenFilters, IdFilter, TextFilter, TrueOrFalseFilter
 
 
 class ServiceAccountFilters(GivenFilters):
     is_active = TrueOrFalseFilter()
-    search = filters.CharFilter(field_name="full_name", lookup_expr="icontains", label="Part of the name")
+    search = TextFilter(field_name="full_name", lookup_expr="icontains", label="Part of the name")
 
     class Meta:
         model = User
@@ -22,13 +22,15 @@ class ServiceAccountFilters(GivenFilters):
 class UserFilters(GivenFilters):
     department = AnyOfFilter(choices=Department.choices)
     role = AnyOfFilter(choices=Role.choices)
-    further_role = IdFilter(field_name="groups", label="The id of a role beside that of the department")
-    division = filters.ModelChoiceFilter(
+    further_roles = IdFilter(field_name="groups", label="The id of a role beside that of the department")
+    divisions = filters.ModelChoiceFilter(
         field_name="divisions", queryset=Division.objects.all(), to_field_name="code", label="Limited to this division"
     )
     is_active = TrueOrFalseFilter()
     waiting = TrueOrFalseFilter(method="that_wait", label="Active, without any right: waits for an administrator")
-    search = filters.CharFilter(method="matching", label="Words of name and e-mail address")
+    search = TextFilter(method="matching", label="Words of name and e-mail address")
+
+    former = {"further_role": "further_roles", "division": "divisions"}
 
     class Meta:
         model = User

@@ -24,12 +24,14 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import rights
 from accounts.choices import OVERSIGHT, SERVICE_ROLES, WORKING_ROLES, Department, KeyState, Purpose, Role
+from clearance import text
 from clearance.languages import Language
 from outbox.models import Message
 
 E164 = r"^\+[1-9][0-9]{6,14}$"
 LONGEST_KEY = timedelta(days=365)
 EXPIRES_SOON = timedelta(days=14)
+ENROLMENT_LIFETIME = timedelta(minutes=15)  # from the password to the first code
 NOWHERE = "service-account.invalid"  # a domain that never is (RFC 2606): no mail gets there, nobody proves it
 
 # What somebody may do (`app.codename`): what their roles bring and what is granted to them, without what is denied.
@@ -63,6 +65,7 @@ class Division(models.Model):
         ordering = ("name",)
         verbose_name = _("division")
         verbose_name_plural = _("divisions")
+        constraints = [text.one_line("division_texts_are_of_one_line", "code", "name")]
 
     def __str__(self) -> str:
         return self.name
@@ -100,7 +103,7 @@ class UserQuerySet(models.QuerySet["User"]):
     def matching(self, words: str) -> Self:
         """Every word is part of the name or of the e-mail address."""
         found = self
-        for word in words.replace("\0", "").split():
+        for word in text.tidied(words).split():
             found = found.filter(Q(full_name__icontains=word) | Q(email__icontains=word))
         return found
 
@@ -181,6 +184,9 @@ class User(AbstractBaseUser, PermissionsMixin):
         verbose_name = _("person")
         verbose_name_plural = _("people")
         constraints = [
+            text.one_line(
+                "user_texts_are_of_one_line", "full_name", "phone", "time_zone", "identity_issuer", "identity_subject"
+            ),
             models.CheckConstraint(
                 name="user_email_is_lower_case",
                 condition=Q(email=Lower("email")),
@@ -327,6 +333,7 @@ class Override(models.Model):
         verbose_name = _("override")
         verbose_name_plural = _("overrides")
         constraints = [
+            text.one_line("override_reason_is_of_one_line", "reason"),
             models.UniqueConstraint(
                 fields=["user", "permission"],
                 name="right_is_overridden_once",
@@ -401,6 +408,7 @@ class ApiKey(models.Model):
         verbose_name = _("API key")
         verbose_name_plural = _("API keys")
         constraints = [
+            text.one_line("api_key_name_is_of_one_line", "name"),
             models.CheckConstraint(
                 name="api_key_lasts_a_year_at_most",
                 condition=Q(expires_at__gt=F("created_at"), expires_at__lte=F("created_at") + LONGEST_KEY),
@@ -511,6 +519,7 @@ class SignIn(models.Model):
         ordering = ("-last_used_at",)
         verbose_name = _("sign-in")
         verbose_name_plural = _("sign-ins")
+        constraints = [text.one_line("sign_in_texts_are_of_one_line", "user_agent")]
 
     def __str__(self) -> str:
         return f"{self.user}: {self.created_at:%Y-%m-%d %H:%M}"
@@ -526,7 +535,7 @@ class BrowserSessionManager(BaseSessionManager["BrowserSession"]):
 class BrowserSession(AbstractBaseSession):
     """A session of the back office, with whose it is, since when and from where: Django's own table doesn't say.
 
-    The key is what the browser's cookie holds, and shown to nobody; `handle` names a session instead.
+    The key is a hash of the one in the browser's cookie (`kept_as`); `handle` names a session to people.
     """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="+", verbose_name=_("person"))
@@ -541,6 +550,12 @@ class BrowserSession(AbstractBaseSession):
         default_permissions = ()
         verbose_name = _("browser session")
         verbose_name_plural = _("browser sessions")
+        constraints = [text.one_line("browser_session_texts_are_of_one_line", "user_agent")]
+
+    @staticmethod
+    def kept_as(session_key: str | None) -> str:
+        """Return under which key a session is kept that has this one in the browser: what fits of its hash."""
+        return hashlib.sha256((session_key or "").encode()).hexdigest()[:40]
 
     @property
     def handle(self) -> str:
@@ -627,6 +642,10 @@ class SecondFactorQuerySet(models.QuerySet["SecondFactor"]):
     def confirmed(self) -> Self:
         return self.exclude(confirmed_at=None)
 
+    def pending(self, *, at: datetime) -> Self:
+        """Set up a few minutes ago at most, and without its first code yet."""
+        return self.filter(confirmed_at=None, created_at__gt=at - ENROLMENT_LIFETIME)
+
 
 class SecondFactor(models.Model):
     """The secret that a person's authenticator app shares with us, encrypted; counts once it is confirmed by a code.
@@ -670,7 +689,7 @@ class BackupCode(models.Model):
 
 
 class RequiredSecondFactor(models.Model):
-    """A role whose people must have a second factor to work in the back office."""
+    """A role whose people must have a second factor to work in the back office or at the API."""
 
     role = models.CharField(_("role"), max_length=10, choices=Role.choices, unique=True)
 
@@ -701,6 +720,7 @@ class IdentityRule(models.Model):
         verbose_name = _("identity rule")
         verbose_name_plural = _("identity rules")
         constraints = [
+            text.one_line("identity_rule_texts_are_of_one_line", "pattern"),
             models.UniqueConstraint(
                 fields=["pattern"],
                 name="identity_rule_is_the_only_one",

@@ -24,7 +24,7 @@ from redis.exceptions import RedisError
 
 from accounts.choices import Department, Role
 from accounts.errors import IdentityNotProved, ProviderUnavailable, TokenRefused
-from clearance import calls
+from clearance import calls, text
 
 if TYPE_CHECKING:
     from jwt.types import Options
@@ -159,7 +159,7 @@ def _email(value: object) -> str:
 
 def _line(value: object) -> str:
     """One line of printable text that fits a name."""
-    return " ".join(re.sub(r"[^\w\s.,'’()-]", " ", value).split())[:120] if isinstance(value, str) else ""
+    return text.tidied(re.sub(r"[^\w\s.,'’()-]", " ", text.tidied(value)))[:120] if isinstance(value, str) else ""
 
 
 # Its signature -------------------------------------------------------------------------------------------------------
@@ -206,7 +206,7 @@ def _is_in_time(claims: dict[str, Any], *, at: float) -> bool:
 
 
 def _is_subject(subject: str) -> bool:
-    return 0 < len(subject) <= 255 and subject.isprintable()
+    return 0 < len(subject) <= 255 and subject.isprintable() and text.tidied(subject) == subject
 
 
 # What it says of itself ----------------------------------------------------------------------------------------------

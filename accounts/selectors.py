@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.translation import gettext
 
@@ -17,7 +16,7 @@ from accounts.choices import Purpose
 from accounts.errors import LinkRefused
 from accounts.models import RIGHTS, Absence, ApiKey, RequiredSecondFactor, Ticket, User
 from outbox.models import Message
-from outbox.rules import Content
+from outbox.rules import Content, mail
 
 
 def stands_in_for(user: User, *, on: date) -> list[int]:
@@ -37,7 +36,10 @@ def is_good_link(token: str, *, purpose: Purpose, at: datetime) -> bool:
 _PERSON = f"""
     SELECT person.*,
            ARRAY(SELECT division_id FROM accounts_user_divisions WHERE user_id = person.id) AS division_ids,
-           {RIGHTS.format(person="person")} AS rights
+           {RIGHTS.format(person="person")} AS rights,
+           EXISTS (SELECT FROM accounts_requiredsecondfactor WHERE role = person.role) AND NOT EXISTS (
+               SELECT FROM accounts_secondfactor WHERE user_id = person.id AND confirmed_at IS NOT NULL
+           ) AS owes_second_factor
     FROM accounts_user person
 """
 _SIGNED_IN = """
@@ -177,5 +179,4 @@ def _given(message: Message) -> dict[str, Any]:
 
 
 def _content(message: Message, subject: str, given: dict[str, Any], *, secret: str = "") -> Content:
-    text, html = (render_to_string(f"mail/{message.kind}.{kind}", given) for kind in ("txt", "html"))
-    return Content(subject=subject, text=text, html=html, secret=secret)
+    return mail(message.kind, subject=subject, given=given, secret=secret)

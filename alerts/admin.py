@@ -26,7 +26,7 @@ from alerts import services as alerts
 from alerts.choices import AlertState, Audience
 from alerts.models import Alert, EscalationRule, Holiday, SweepRun
 from clearance.admin.desk import DeskAdmin, ReadOnlyDesk
-from clearance.admin.display import BUTTON, NOTHING, days_from, pill
+from clearance.admin.display import BUTTON, days_from, pill
 from clearance.admin.lists import DefaultedFilter
 from clearance.admin.verbs import DateInput, Verb, VerbForm
 from clearance.clock import day_of
@@ -324,10 +324,10 @@ class AlertAdmin(ReadOnlyDesk):
         told = f"{sentence}, {days_from(alert.promised_on, on=on)}" if is_broken else sentence
         return format_html('<span class="{} below">{}</span>', "mark" if is_broken else "aside", told)
 
-    @admin.display(description="")
+    @admin.display(description="", empty_value="")
     def verbs_here(self, alert: Alert) -> SafeString:
         links = ((one.url, one.label, self.name_in_message(alert)) for one in getattr(alert, "buttons", ()))
-        return format_html_join("", BUTTON, links) or NOTHING
+        return format_html_join("", BUTTON, links)
 
     # The page --------------------------------------------------------------------------------------------------------
     @admin.display(description=_("alert"))

@@ -7,23 +7,32 @@ from django.db.models import QuerySet
 
 from alerts.choices import AlertState
 from alerts.models import Alert
-from clearance.api.filters import IdFilter, TrueOrFalseFilter, WholeNumberFilter
+from clearance.api.filters import GivenFilters, IdFilter, TextFilter, TrueOrFalseFilter, WholeNumberFilter
 from outbox.choices import Severity
 from shipments.models import Shipment
 
 
-class AlertFilters(filters.FilterSet):
+class AlertFilters(GivenFilters):
     shipment = IdFilter(field_name="shipment_id")
-    recipient = IdFilter(field_name="recipient_user_id")
+    workflow_step = IdFilter(field_name="workflow_step_id")
+    recipient_user = IdFilter(field_name="recipient_user_id")
     severity = filters.ChoiceFilter(choices=Severity.choices)
     state = filters.ChoiceFilter(choices=AlertState.choices, method="having_state")
-    acknowledged = TrueOrFalseFilter(method="being_acknowledged")
-    days = WholeNumberFilter(field_name="days_post_eta", label="The day after the ETA")
-    days_from = WholeNumberFilter(field_name="days_post_eta", lookup_expr="gte")
-    days_to = WholeNumberFilter(field_name="days_post_eta", lookup_expr="lte")
-    search = filters.CharFilter(
+    is_acknowledged = TrueOrFalseFilter(method="being_acknowledged")
+    days_post_eta = WholeNumberFilter(label="The day after the ETA")
+    days_post_eta_from = WholeNumberFilter(field_name="days_post_eta", lookup_expr="gte")
+    days_post_eta_to = WholeNumberFilter(field_name="days_post_eta", lookup_expr="lte")
+    search = TextFilter(
         method="matching", label="Words of the shipment's number, principal, brand, invoice, LC, B/L, vessel"
     )
+
+    former = {
+        "recipient": "recipient_user",
+        "acknowledged": "is_acknowledged",
+        "days": "days_post_eta",
+        "days_from": "days_post_eta_from",
+        "days_to": "days_post_eta_to",
+    }
 
     class Meta:
         model = Alert

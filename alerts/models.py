@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Absence, User
 from alerts.choices import AlertState, Audience, Mail
+from clearance import text
 from outbox.choices import Severity
 from outbox.models import Message
 from shipments.choices import Status
@@ -48,6 +49,7 @@ class EscalationRule(models.Model):
         default_permissions = ("add", "view")
         permissions = [("end_escalationrule", "Can end an escalation rule")]
         constraints = [
+            text.one_line("escalation_rule_texts_are_of_one_line", "name"),
             models.CheckConstraint(
                 name="rule_ends_after_it_starts",
                 condition=Q(until_day__gte=F("from_day")),
@@ -85,6 +87,7 @@ class Holiday(models.Model):
         ordering = ("on",)
         verbose_name = _("holiday")
         verbose_name_plural = _("holidays")
+        constraints = [text.one_line("holiday_texts_are_of_one_line", "name")]
 
     def __str__(self) -> str:
         return f"{self.on} {self.name}"

@@ -13,7 +13,6 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import F, Max, QuerySet
 from django.db.models.functions import TruncDate
-from django.template.loader import render_to_string
 from django.utils import timezone, translation
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
@@ -28,7 +27,7 @@ from clearance.clock import day_of
 from outbox.choices import Delivery, SmsName
 from outbox.errors import Undeliverable
 from outbox.models import Message, SmsTemplate, WantedText
-from outbox.rules import Content
+from outbox.rules import Content, mail
 from outbox.rules import filled as fill
 from shipments import rules as shipment_rules
 from shipments.choices import Status
@@ -87,11 +86,7 @@ def written(message: Message, alerts: Iterable[Alert], *, on: date) -> Content |
     with translation.override(message.recipient.language):
         given["language"] = message.recipient.language
         given["is_rtl"] = translation.get_language_bidi()
-        return Content(
-            subject=_subject(message, lines),
-            text=render_to_string(f"mail/{message.kind}.txt", given),
-            html=render_to_string(f"mail/{message.kind}.html", given),
-        )
+        return mail(message.kind, subject=_subject(message, lines), given=given)
 
 
 def compose_text(message: Message, at: datetime) -> Content | None:

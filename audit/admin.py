@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ERROR_FLAG
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
@@ -34,7 +35,7 @@ from audit import selectors, wording
 from audit.choices import Action
 from audit.exports import FORMATS, download, evidence_pack
 from audit.models import AuditEntry, Seal
-from clearance.admin.desk import DeskAdmin, ReadOnlyDesk
+from clearance.admin.desk import ReadOnlyDesk, SoundAdmin
 from clearance.admin.display import pill
 from clearance.admin.verbs import Button, DateInput
 from clearance.clock import day_of
@@ -150,7 +151,7 @@ class EntryAdmin(ReadOnlyDesk):
         words = search_term.strip()
         if not words:
             return queryset, False
-        shipment = Shipment.objects.filter(shipment_number__in=[words, words.upper()]).order_by().first()
+        shipment = Shipment.objects.numbered(words).order_by().first()
         if shipment:
             return queryset.filter(selectors.lies_under_shipment(shipment.pk)), False
         return queryset.filter(request_id=words), False
@@ -234,12 +235,13 @@ class EntryAdmin(ReadOnlyDesk):
             raise PermissionDenied
         if kind not in FORMATS:
             raise Http404
-        entries = self.get_changelist_instance(request).queryset
+        back = reverse("admin:audit_auditentry_changelist")
         try:
-            return download(entries, format=kind)
+            return download(self.get_changelist_instance(request).queryset, format=kind)
+        except IncorrectLookupParameters:
+            return HttpResponseRedirect(f"{back}?{ERROR_FLAG}=1")
         except DomainError as refusal:
             self.message_user(request, str(refusal), level="ERROR")
-            back = reverse("admin:audit_auditentry_changelist")
             return HttpResponseRedirect(f"{back}?{request.GET.urlencode()}")
 
 
@@ -315,13 +317,12 @@ def _behind(state: selectors.State) -> dict[str, Any]:
 
 
 # The schedules -------------------------------------------------------------------------------------------------------
-def _remember(model: Any) -> None:
-    """Have an admin that isn't ours keep no log of its own: its records have the history page that all others have."""
+def _make_sound(model: Any) -> None:
+    """Make an admin that isn't ours sound; its records have the history page that all others have."""
     stock = type(admin.site.get_model_admin(model))
     admin.site.unregister(model)
-    unlogged = dict.fromkeys(("log_addition", "log_change", "log_deletions"), DeskAdmin.log_addition)
-    admin.site.register(model, type(stock.__name__, (stock,), unlogged))
+    admin.site.register(model, type(stock.__name__, (SoundAdmin, stock), {}))
 
 
 for schedule in (PeriodicTask, CrontabSchedule, IntervalSchedule, SolarSchedule, ClockedSchedule):
-    _remember(schedule)
+    _make_sound(schedule)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.apps import apps
@@ -23,10 +24,13 @@ def trails_fit(**_: Any) -> list[CheckMessage]:
         for model in apps.get_models(include_auto_created=True)
         if (label := model._meta.label_lower) not in TRACKED.keys() | UNTRACKED.keys()
     ]
-    known = _last_known()
+    known: dict[str, Track] = {}
+    for track in _tracks():
+        found += _untold(known.get(track.label), track)
+        known[track.label] = track
     for label in TRACKED:
         columns = columns_of(model_of(label, apps))
-        if sorted(known.get(label, [])) != sorted(columns):
+        if label not in known or sorted(known[label].columns) != sorted(columns):
             found.append(
                 Error(
                     f"{label} and its trail disagree about the columns.",
@@ -37,16 +41,30 @@ def trails_fit(**_: Any) -> list[CheckMessage]:
     return found
 
 
-def _last_known() -> dict[str, list[str]]:
-    """The columns of every tracked model, as its last migration says."""
-    loader = MigrationLoader(None, ignore_no_migrations=True)
-    operations = [
-        operation
-        for key in _in_order(loader)
-        for operation in loader.graph.nodes[key].operations
-        if isinstance(operation, Track)
+def _untold(before: Track | None, track: Track) -> list[CheckMessage]:
+    """What a migration did to columns that are tracked already, and does not say."""
+    if before is None:
+        return []
+    came, went = set(track.columns) - set(before.columns), set(before.columns) - set(track.columns)
+    said = ({*track.added, *track.renamed.values()}, {*track.dropped, *track.renamed})
+    if (came, went) == said:
+        return []
+    return [
+        Error(
+            f"A migration's Track({track.label!r}) does not say what became of {sorted(came | went)}.",
+            hint="Name them: added=[…], dropped=[…] or renamed={'from': 'to'}; and filled=[…], if no trigger saw that.",
+            id="audit.E003",
+        )
     ]
-    return {operation.label: operation.columns for operation in operations}
+
+
+def _tracks() -> Iterator[Track]:
+    """Every `Track` of the migrations, in their order."""
+    loader = MigrationLoader(None, ignore_no_migrations=True)
+    for key in _in_order(loader):
+        for operation in loader.graph.nodes[key].operations:
+            if isinstance(operation, Track):
+                yield operation
 
 
 def _in_order(loader: MigrationLoader) -> list[tuple[str, str]]:

@@ -23,6 +23,7 @@ from audit.errors import ExportTooLong
 from audit.models import AuditEntry
 from audit.services.proofs import STARTS_FORMULA
 from clearance import sheets
+from clearance.denials import label_of
 from shipments.models import Shipment
 
 COLUMNS = (
@@ -127,10 +128,16 @@ def download(entries: QuerySet[AuditEntry], *, format: str, column: str = "") ->
 
 
 def evidence_pack(shipment: Shipment, *, at: datetime) -> StreamingHttpResponse:
-    """Answer everything under a shipment as a zip: the proofs, and a page that tells it in the reader's language."""
+    """Answer everything under a shipment as a zip: the proofs, and a page that tells it in the reader's language.
+
+    The trail tells of the pack itself, which proves the page.
+    """
     entries = selectors.under_shipment(shipment.pk)
     rows = wording.fold(wording.tell(list(entries.order_by("at", "id"))))
     timeline = render_to_string("audit/timeline.html", {"shipment": shipment, "rows": rows, "at": at})
+    about = {"entity_type": label_of(Shipment), "entity_id": str(shipment.pk)}
+    pack = audit.note_evidence(**about, timeline=timeline, at=at)
+    entries = selectors.under_shipment(shipment.pk, pack=pack)
     written = audit.archive(entries, at=at, pages={"timeline.html": [timeline]})
     answer = StreamingHttpResponse(written, content_type=FORMATS["zip"].content_type)
     name = re.sub(r"[^\w.-]", "-", shipment.shipment_number, flags=re.ASCII)

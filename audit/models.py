@@ -100,6 +100,26 @@ class Seal(models.Model):
         return str(self.number)
 
 
+class EvidencePack(models.Model):
+    """An evidence pack that was made: the entry of this row proves the timeline that is in it.
+
+    `entity_type` and `entity_id` say what it is about, as the trail does; `timeline` is the page's SHA-256 in hex.
+    """
+
+    entity_type = models.CharField(_("kind of record"), max_length=50)
+    entity_id = models.CharField(_("record"), max_length=40)
+    timeline = models.CharField(_("hash of the timeline"), max_length=64)
+    made_at = models.DateTimeField(_("made at"))
+
+    class Meta:
+        verbose_name = _("evidence pack")
+        verbose_name_plural = _("evidence packs")
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.entity_type} {self.entity_id}"
+
+
 class History(HistoricalRecords):  # type: ignore[misc]
     """The history model of a tracked one, for reading: the trail's triggers write its rows.
 

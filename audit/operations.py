@@ -6,12 +6,14 @@ loses a column, `manage.py check` asks for a migration with another `Track` (CON
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.apps.registry import Apps
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
@@ -19,21 +21,44 @@ from django.db.migrations.state import ProjectState
 from audit.rules import TRACKED, Tracked
 
 REDACTED = "•••"
+MIGRATION = "audit.migration"  # the kind of the entries that tell what a migration did to columns
+_MIGRATION = """
+    INSERT INTO audit_auditentry (
+        at, entity_type, entity_id, action, changes, user_id, user_name, user_role, on_behalf_of, channel,
+        ip_address, request_id, import_batch, reason
+    ) SELECT
+        told.at, %s, %s, 'created', %s, told.user_id, told.user_name, told.user_role, told.on_behalf_of, told.channel,
+        told.ip_address, told.request_id, told.import_batch, told.reason
+    FROM audit_circumstances() AS told
+"""
 _QUOTED_NOTHING = "''"
 
 
 class Track(Operation):
     """Have statement-level triggers write the trail of a model, and its history rows where it has a history model.
 
-    `columns` are the model's own, written down so that the check needs no database and no replay of migrations. A trail
-    is not taken back: undoing a later `Track` would leave the table without any.
+    `columns` are the model's own, written down so that the check needs no database and no replay of migrations. What
+    the migration did to them since the last `Track` is told in one entry, so that `verify_audit` can still compare
+    records with entries: which columns were `added` (with what they hold now, where that is the same everywhere),
+    `filled` by a statement that no trigger saw, `renamed` (from → to) or `dropped`. A trail is not taken back: undoing
+    a later `Track` would leave the table without any.
     """
 
     reversible = False
     atomic = True
 
-    def __init__(self, label: str, columns: list[str]) -> None:
+    def __init__(
+        self,
+        label: str,
+        columns: list[str],
+        *,
+        added: Sequence[str] = (),
+        filled: Sequence[str] = (),
+        renamed: Mapping[str, str] | None = None,
+        dropped: Sequence[str] = (),
+    ) -> None:
         self.label, self.columns = label.lower(), columns
+        self.added, self.filled, self.renamed, self.dropped = added, filled, renamed or {}, dropped
 
     def state_forwards(self, app_label: str, state: ProjectState) -> None:
         """Triggers are no part of Django's state."""
@@ -48,6 +73,28 @@ class Track(Operation):
             raise ValueError(f"Track({self.label!r}) lists other columns than the model has here: {columns_of(model)}")
         schema_editor.execute(trigger_function(model))
         schema_editor.execute(triggers(model))
+        if self.added or self.filled or self.renamed or self.dropped:
+            self._tell(model, schema_editor.connection)
+
+    def _tell(self, model: Any, connection: BaseDatabaseWrapper) -> None:
+        """Leave the migration's entry, if the trail has told anything of these records before."""
+        added, filled = {}, list(self.filled)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT EXISTS (SELECT FROM audit_auditentry WHERE entity_type = %s)", [self.label])
+            if not cursor.fetchone()[0]:
+                return
+            for field in recorded(model):
+                if field.column in self.added:
+                    cursor.execute(f"SELECT DISTINCT {_json(field, 'n')} FROM {model._meta.db_table} n LIMIT 2")
+                    held = [value for (value,) in cursor.fetchall()]
+                    is_told = field.column not in TRACKED[self.label].redacted
+                    if len(held) > 1 or not is_told:
+                        filled.append(field.column)
+                    else:
+                        added[field.column] = json.loads(held[0]) if held and held[0] else None
+            told = {"added": added, "filled": filled, "renamed": dict(self.renamed), "dropped": list(self.dropped)}
+            changes = json.dumps({name: value for name, value in told.items() if value}, ensure_ascii=False)
+            cursor.execute(_MIGRATION, [MIGRATION, self.label, changes])
 
     def describe(self) -> str:
         return f"Track every change of {self.label}"
@@ -132,23 +179,26 @@ def trigger_function(model: Any) -> str:
     """
     meta, tracked = model._meta, TRACKED[model._meta.label_lower]
     key, name = meta.pk.column, function_name(model)
-    fields = _recorded(model)
+    fields = recorded(model)
     told_of = [field for field in fields if field.column not in tracked.ignored]
     entity, history = _entity(meta.label_lower, key, tracked), _history(model)
     created, deleted = ("'changed'", "'changed'") if tracked.link else ("'created'", "'deleted'")
 
     def came(source: str) -> str:
-        return _insert(entity("n"), created, _whole(fields, tracked, "n"), source) + history("n", "+", source)
+        told = _insert(entity("n"), created, _whole(fields, tracked, "n"), _worth_telling(tracked, "n", source))
+        return told + history("n", "+", source)
 
     def went(source: str) -> str:
-        return _insert(entity("o"), deleted, _whole(fields, tracked, "o"), source) + history("o", "-", source)
+        told = _insert(entity("o"), deleted, _whole(fields, tracked, "o"), _worth_telling(tracked, "o", source))
+        return told + history("o", "-", source)
 
     pairs = _pairs(told_of, key)
     if tracked.link:  # another end, or another owner: one link went, another came
         changed = went(pairs) + came(pairs)
     else:
-        changed = _insert(entity("n"), "'changed'", _differences(told_of, tracked), pairs)
-        changed += history("n", "~", f"old_rows o JOIN new_rows n USING ({key}) WHERE o IS DISTINCT FROM n")
+        told = _worth_telling(tracked, "on", pairs)
+        changed = _insert(entity("n"), "'changed'", _differences(told_of, tracked), told)
+        changed += history("n", "~", pairs)
     return f"""
         CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
         SET search_path = pg_catalog, public, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO'
@@ -156,6 +206,7 @@ def trigger_function(model: Any) -> str:
         DECLARE
             told audit_circumstances := audit_circumstances();
         BEGIN
+            {_bounds(model, tracked)}
             IF TG_OP = 'INSERT' THEN
                 {came("new_rows n")}
             ELSIF TG_OP = 'DELETE' THEN
@@ -173,7 +224,21 @@ def trigger_function(model: Any) -> str:
     """
 
 
-def _recorded(model: Any) -> list[Any]:
+def _bounds(model: Any, tracked: Tracked) -> str:
+    """Refuse values of untold columns with which something could be held up unseen."""
+    bounds = {column: bound for column, bound in sorted(tracked.ignored.items()) if bound}
+    if not bounds:
+        return ""
+    broken = " OR ".join(f"({bound}) IS FALSE" for bound in bounds.values())
+    return f"""IF TG_OP <> 'DELETE' THEN
+                IF EXISTS (SELECT FROM new_rows n WHERE {broken}) THEN
+                    RAISE EXCEPTION '{", ".join(bounds)} of {model._meta.db_table} lies further ahead than it may.'
+                        USING ERRCODE = 'check_violation';
+                END IF;
+            END IF;"""
+
+
+def recorded(model: Any) -> list[Any]:
     """The fields that the trail tells of, in an order that is the same for a model and for its state in a migration."""
     fields = [field for field in model._meta.concrete_fields if not field.generated]
     return sorted(fields, key=lambda field: str(field.column))
@@ -195,6 +260,15 @@ def _entity(label: str, key: str, tracked: Tracked) -> Callable[[str], str]:
     return lambda side: f"'{kind}', {side}.{column}::text"
 
 
+def _worth_telling(tracked: Tracked, sides: str, source: str) -> str:
+    """Of a source, the rows that are told of as they were or as they are."""
+    if not tracked.when:
+        return source
+    when = " OR ".join(tracked.when.format(row=side) for side in sides)
+    rows, by, order = source.partition(" ORDER BY ")
+    return f"{rows} {'AND' if ' WHERE ' in rows else 'WHERE'} ({when}){by}{order}"
+
+
 def _insert(entity: str, action: str, changes: str, source: str) -> str:
     return f"""INSERT INTO audit_auditentry (
                     at, entity_type, entity_id, action, changes, user_id, user_name, user_role, on_behalf_of, channel,
@@ -209,14 +283,14 @@ def _insert(entity: str, action: str, changes: str, source: str) -> str:
 def _whole(fields: list[Any], tracked: Tracked, side: str) -> str:
     """All that a record was; of a link, only that its other end came or went."""
     if tracked.link is None:
-        return _values(fields, tracked, side)
+        return values_of(fields, tracked, side)
     _, _, link, other = tracked.link
     if side == "n":
         return f"""'{{"{link}":[null,' || n.{other} || ']}}'"""
     return f"""'{{"{link}":[' || o.{other} || ',null]}}'"""
 
 
-def _values(fields: list[Any], tracked: Tracked, side: str) -> str:
+def values_of(fields: list[Any], tracked: Tracked, side: str) -> str:
     """The values of a record as JSON, without the empty ones: concat_ws leaves out what is NULL.
 
     Of nullable text, '' and NULL read alike; of ours none is nullable.
@@ -264,13 +338,20 @@ def _json(field: Any, side: str, *, is_empty_null: bool = False) -> str:
     return f"to_json({column})::text"
 
 
+def history_of(model: Any) -> Any:
+    """The history model of a model; None where it has none."""
+    try:
+        return model._meta.apps.get_model(model._meta.app_label, f"historical{model._meta.model_name}")
+    except LookupError:
+        return None
+
+
 def _history(model: Any) -> Callable[[str, str, str], str]:
     """The statement that copies rows into the history model, where there is one."""
-    try:
-        past = model._meta.apps.get_model(model._meta.app_label, f"historical{model._meta.model_name}")
-    except LookupError:
+    past = history_of(model)
+    if past is None:
         return lambda *_: ""
-    copied = [field.column for field in _recorded(model)]
+    copied = [field.column for field in recorded(model)]
     columns = ", ".join(f'"{column}"' for column in copied)
 
     def insert(side: str, kind: str, source: str) -> str:

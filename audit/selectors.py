@@ -11,26 +11,26 @@ from django.conf import settings
 from django.db import connection, models
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Cast
-from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.translation import gettext
 
 from accounts.models import Override, User
 from alerts.models import Alert
 from audit.choices import Action
-from audit.models import AuditEntry, Seal
+from audit.models import AuditEntry, EvidencePack, Seal
+from audit.operations import MIGRATION
 from audit.rules import TRACKED
 from clearance.clock import day_of, midnight
 from clearance.denials import label_of
 from outbox.models import Message
-from outbox.rules import Content
+from outbox.rules import Content, mail
 from shipments.models import Shipment
 from workflow.models import WorkflowStep
 
 SEALED_WITHIN = timedelta(minutes=5)  # it is every minute; later than this, something is wrong
-# What entries are about: every kind of record that is tracked, and what else can be denied.
-_DENIABLE = {"audit.auditentry", "audit.seal", "alerts.sweeprun", "page"}
-KINDS = sorted({label for label, tracked in TRACKED.items() if not tracked.link} | _DENIABLE)
+# What entries are about: every kind of record that is tracked, its columns, and what else can be denied.
+_DENIABLE = {"audit.auditentry", "audit.seal", "page"}
+KINDS = sorted({label for label, tracked in TRACKED.items() if not tracked.link} | _DENIABLE | {MIGRATION})
 # A late committer's entry is sealed within an hour, and there is at most a seal a minute (decision 0014), or a
 # few in a row when many entries came at once.
 _LATER_SEALS = 200
@@ -41,13 +41,16 @@ def about(record: models.Model) -> QuerySet[AuditEntry]:
     return AuditEntry.objects.filter(_entities(type(record), [record.pk]))
 
 
-def under_shipment(shipment_id: int, *, alerts: QuerySet[Alert] | None = None) -> QuerySet[AuditEntry]:
+def under_shipment(
+    shipment_id: int, *, alerts: QuerySet[Alert] | None = None, pack: EvidencePack | None = None
+) -> QuerySet[AuditEntry]:
     """What happened to a shipment, its steps and its alerts (or only those in `alerts`), the newest first.
 
-    What was denied about them is part of it. A step or an alert that somebody removed from the database by hand is
-    found by its own id only; the application removes none.
+    What was denied about them is part of it; so is the `pack` that is made of it, if one is. A step or an alert that
+    somebody removed from the database by hand is found by its own id only; the application removes none.
     """
-    return AuditEntry.objects.filter(lies_under_shipment(shipment_id, alerts=alerts))
+    lies_under = lies_under_shipment(shipment_id, alerts=alerts)
+    return AuditEntry.objects.filter(lies_under | _entities(EvidencePack, [pack.pk]) if pack else lies_under)
 
 
 def under_person(user_id: int) -> QuerySet[AuditEntry]:
@@ -126,6 +129,13 @@ def state(*, at: datetime) -> State:
     )
 
 
+def sealing_stands_still(*, at: datetime) -> bool:
+    """Whether the first entry after the newest seal has waited for longer than it may; two rows are read for that."""
+    sealed = Seal.objects.values_list("highest_id", flat=True).first() or 0
+    waiting_since = AuditEntry.objects.filter(pk__gt=sealed).order_by("pk").values_list("at", flat=True).first()
+    return waiting_since is not None and waiting_since < at - SEALED_WITHIN
+
+
 _STATE = """
     SELECT denied.count, waiting.count, waiting.since, seal.*
     FROM (SELECT count(*) FROM audit_auditentry WHERE action = %(denied)s AND at >= %(since)s) AS denied
@@ -191,8 +201,4 @@ def anchor_mail(message: Message, seal: Seal) -> Content:
             "language": message.recipient.language,
             "is_rtl": translation.get_language_bidi(),
         }
-        return Content(
-            subject=gettext("Trail: seal %(number)d") % {"number": seal.number},
-            text=render_to_string("mail/seal_anchor.txt", given),
-            html=render_to_string("mail/seal_anchor.html", given),
-        )
+        return mail(message.kind, subject=gettext("Trail: seal %(number)d") % {"number": seal.number}, given=given)

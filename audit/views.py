@@ -87,13 +87,16 @@ class AuditLogViewSet(Desk):
             known = ", ".join(FORMATS)
             raise ValidationError({"format": [_("Choose one of: {choices}.").format(choices=known)]})
         entries = self.filter_queryset(self.get_queryset())
-        return download(entries, format=wanted, column=request.query_params.get("field", ""))
+        return download(entries, format=wanted, column=self._column())
 
     def _answer(self, entries: Any) -> Response:
         page = self.paginate_queryset(self.filter_queryset(entries)) or ()
-        return self.get_paginated_response(
-            list(selectors.lines(page, column=self.request.query_params.get("field", "")))
-        )
+        return self.get_paginated_response(list(selectors.lines(page, column=self._column())))
+
+    def _column(self) -> str:
+        """The column whose changes alone are asked for; empty: every one."""
+        given = self.request.query_params
+        return given.get("field_name") or given.get("field", "")
 
 
 def _existing(pk: str) -> Shipment:

@@ -31,13 +31,14 @@ from accounts.choices import Department, Role
 from accounts.rules import SERVICE_ACCOUNT
 from audit.choices import Action, Channel
 from audit.models import AuditEntry
-from audit.operations import REDACTED
+from audit.operations import MIGRATION, REDACTED
 from shipments.models import MAX_ETA_EDITS
 from workflow.choices import CompletedVia
 
 EMPTY = "–"
 # Columns that count or date the changes of the others; told only where there is nothing else to tell.
 BOOKKEEPING = frozenset({"version", "updated_at"})
+_NO_MODELS = {MIGRATION: _("columns of a table")}
 _NTH = {1: _("first"), 2: _("second"), 3: _("third")}
 _COUNTED = {3: _("three")}
 _BIGGEST = 2**63
@@ -141,7 +142,7 @@ def _of_all(told: list[Told]) -> str:
 def kind_of(entity_type: str) -> str:
     """Name a kind of record, for example `shipment`; what is no model of ours keeps its own name."""
     model = model_of(entity_type)
-    return _called(model) if model else entity_type
+    return _called(model) if model else str(_NO_MODELS.get(entity_type, entity_type))
 
 
 def _called(model: Any) -> str:

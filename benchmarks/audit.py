@@ -8,19 +8,21 @@ from functools import partial
 import psycopg
 
 from benchmarks import scratch
-from benchmarks.measure import Check, Figures, Report, finish, in_turns, part, say
+from benchmarks.measure import Check, Figures, Report, finish, in_turns, part, say, sized
 
-ENTRIES = 5_000_000
-RECORDS = 1_000_000
+SHIPMENTS = sized(2_000)
+ENTRIES = sized(5_000_000)
+RECORDS = sized(1_000_000)
 PEOPLE = 200
-ADDED = 400_000
-STEPS = 150
-EXPORTED = 50_000, 500_000
+ADDED = sized(400_000)
+STEPS = sized(150)
+PAGES = sized(400)
+EXPORTED = sized(50_000), sized(500_000)
 
 
 def measure() -> Report:
     with scratch.database() as connection:
-        scratch.fill(connection, 2_000, with_steps=True)
+        scratch.fill(connection, SHIPMENTS, with_steps=True)
         found = in_turns(
             3,
             {
@@ -34,7 +36,7 @@ def measure() -> Report:
         found |= in_turns(
             3,
             {
-                "read": partial(part, "trail", "read", RECORDS, PEOPLE, 400),
+                "read": partial(part, "trail", "read", RECORDS, PEOPLE, PAGES),
                 "scan": partial(part, "trail", "scan", RECORDS),
                 "add": partial(_add, connection, ADDED),
             },

@@ -6,10 +6,10 @@ from datetime import date
 from functools import partial
 
 from benchmarks import scratch
-from benchmarks.measure import Check, Report, finish, in_turns, part
+from benchmarks.measure import Check, Report, finish, in_turns, part, sized
 
-SHIPMENTS = 10_000
-PAGES = 20
+SHIPMENTS = sized(10_000)
+PAGES = sized(20)
 DEPARTMENTS = ("BUSINESS_UNIT", "FINANCE", "CUSTOMS", "STORES", "INTERNAL_AUDIT", "MANAGEMENT")
 
 # ETAs over two years up to six weeks ahead. What was due is done, but every seventh of the last weeks is stuck.

@@ -13,10 +13,12 @@ import psycopg
 from psycopg import sql
 
 from benchmarks import scratch
-from benchmarks.measure import Check, Figures, Report, finish, in_turns, part, say
+from benchmarks.measure import Check, Figures, Report, finish, in_turns, part, say, sized
 
-ROWS = 10_000
-ROWS_FOR_PEERS = 1_000  # and scaled up: they take every row by itself, so their time grows with the number of rows
+ROWS = sized(10_000)
+ROWS_FOR_PEERS = sized(
+    1_000
+)  # and scaled up: they take every row by itself, so their time grows with the number of rows
 TABLES = ("outbox_message", "shipments_shipment", "workflow_workflowstep", "alerts_alert")
 CHUNK = 1 << 17
 

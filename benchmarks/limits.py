@@ -13,15 +13,15 @@ from contextlib import contextmanager
 from functools import partial
 
 from benchmarks import scratch, web
-from benchmarks.measure import Check, Figures, Report, finish, in_turns, part, say
+from benchmarks.measure import Check, Figures, Report, finish, in_turns, part, say, sized
 
 PATH = "/api/v1/users/me"
 SHIPMENTS = "/api/v1/shipments"
 LIMIT = 100
-REQUESTS = 600
+REQUESTS = sized(600, at_least=LIMIT + 20)
 CONNECTIONS = 16
-REPEATS = 20
-SECONDS = 4
+REPEATS = sized(20, at_least=4)
+SECONDS = sized(4)
 APPLICATION = "clearance.wsgi:application"
 
 

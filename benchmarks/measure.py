@@ -5,13 +5,18 @@ Knows nothing of Django: the process that measures stays small, so that the memo
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import platform
+import socket
 import statistics
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -26,24 +31,64 @@ LIBRARIES = (
 )  # fmt: skip
 
 SERVER: dict[str, str] = {}  # the database server's version, once one was used
+BEGUN_AT = time.monotonic()
+
+# How much of its full size everything has: 0.01 is a hundredth of the shipments, the rounds and the seconds. Only what
+# has its full size is kept as a result.
+SIZE = float(os.environ.get("BENCH_SIZE") or 1)
 
 Figures = dict[str, float]
+
+
+def sized(full: int, *, at_least: int = 1) -> int:
+    """So many of what would be `full` at full size."""
+    return max(round(full * SIZE), at_least)
 
 
 # Measuring -----------------------------------------------------------------------------------------------------------
 def part(module: str, function: str, *arguments: object) -> Figures:
     """Run one part of a benchmark in a process of its own; return its figures, with its `peak_mb`.
 
-    :raises CalledProcessError: it failed; why stands on stderr.
+    :raises RuntimeError: it failed; why stands on stderr.
     """
-    command = [sys.executable, "-m", "benchmarks.parts", module, function, *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    found: Figures = json.loads(done.stdout.splitlines()[-1])
+    asked = json.dumps([module, function, *map(str, arguments)])
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(_starter(with_django=module not in WITHOUT_DJANGO))
+        client.sendall(f"{asked}\n".encode())
+        told = b"".join(iter(lambda: client.recv(1 << 16), b""))
+    if not told:
+        raise RuntimeError(f"This part failed: {asked}")
+    found: Figures = json.loads(told)
     return found
+
+
+WITHOUT_DJANGO = {"load", "reading"}  # parts whose memory, or whose processor time, is to be theirs alone
+_starters: dict[object, str] = {}  # the socket of each, by what it has loaded
+_until_the_end = ExitStack()
+atexit.register(_until_the_end.close)
+
+
+def _starter(*, with_django: bool) -> str:
+    """The socket of a process that starts parts in this environment: it has loaded Django once, and forks for each."""
+    known = (with_django, frozenset(os.environ.items()))
+    if known not in _starters:
+        folder = _until_the_end.enter_context(tempfile.TemporaryDirectory(prefix="clearance-bench-", dir="/tmp"))
+        address = f"{folder}/starter.sock"
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(address)
+            listener.listen()
+            loaded = ["django"] if with_django else []
+            command = [sys.executable, "-m", "benchmarks.parts", str(listener.fileno()), *loaded]
+            process = subprocess.Popen(command, cwd=ROOT, pass_fds=[listener.fileno()], stdin=subprocess.DEVNULL)
+        _until_the_end.callback(process.wait)
+        _until_the_end.callback(process.terminate)
+        _starters[known] = address
+    return _starters[known]
 
 
 def in_turns(rounds: int, parts: Mapping[str, Callable[[], Figures]]) -> dict[str, Figures]:
     """Run the parts in turns, so that a noisy minute hits all of them; return the median of each of their figures."""
+    rounds = sized(rounds)
     runs: dict[str, list[Figures]] = {name: [] for name in parts}
     for turn in range(1, rounds + 1):
         for name, run in parts.items():
@@ -77,7 +122,7 @@ class Check:
     def __str__(self) -> str:
         sign = "≥" if self.at_least else "≤"
         verdict = "met" if self.is_met else "MISSED"
-        return f"{self.what:<58} {_short(self.value):>9} {self.unit:<3} {sign} {_short(self.target)}  {verdict}"
+        return f"{self.what:<58} {short(self.value):>9} {self.unit:<3} {sign} {short(self.target)}  {verdict}"
 
 
 @dataclass(slots=True)
@@ -90,7 +135,7 @@ class Report:
     checks: Sequence[Check] = ()
 
     def __str__(self) -> str:
-        lines = [self.what, *(f"  {name:<58} {_short(value):>9}" for name, value in self.figures.items())]
+        lines = [self.what, *(f"  {name:<58} {short(value):>9}" for name, value in self.figures.items())]
         return "\n".join((*lines, *(f"  {check}" for check in self.checks), ""))
 
     def write(self) -> None:
@@ -99,6 +144,7 @@ class Report:
         content = {
             "benchmark": self.what,
             "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "took_seconds": round(time.monotonic() - BEGUN_AT),
             "figures": {name: round(value, 4) for name, value in self.figures.items()},
             "checks": [
                 {
@@ -119,8 +165,9 @@ class Report:
 
 
 def finish(report: Report) -> None:
-    """Keep the result and print it."""
-    report.write()
+    """Print the result, and keep it if everything had its full size."""
+    if SIZE == 1:
+        report.write()
     print(report, flush=True)
 
 
@@ -144,7 +191,7 @@ def versions() -> dict[str, str]:
     return found | {name: version(name) for name in LIBRARIES}
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     if value == round(value) or abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"

@@ -7,11 +7,11 @@ from functools import partial
 from urllib.parse import urlencode
 
 from benchmarks import scratch, web
-from benchmarks.measure import Check, Figures, Report, finish, in_turns, part
+from benchmarks.measure import Check, Figures, Report, finish, in_turns, part, sized
 
-SHIPMENTS = 100_000
-SAMPLE = 1_000  # of the loop
-SECONDS = 10  # the first answer of each is not kept yet, and may take two of them
+SHIPMENTS = sized(100_000)
+SAMPLE = sized(1_000)  # of the loop
+SECONDS = sized(10)  # the first answer of each is not kept yet, and may take two of them
 NAMES = ("clearance-time", "on-time-rate", "demurrage-savings", "delayed-steps")
 
 # ETAs over the year that ended three weeks ago; one step in six is late, and one in a hundred shipments has one open.

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from urllib.parse import urlsplit
 
 import psycopg
 from environ import Env
@@ -23,8 +24,9 @@ from clearance import embedded
 def database() -> Iterator[psycopg.Connection]:
     """Have a migrated database with a cast; every process started meanwhile takes it for its own.
 
-    The server is DATABASE_URL's, else the embedded one; the settings are a production's, and the product acts as its
-    own role. Yield a connection of the owner.
+    The server is DATABASE_OWNER_URL's or DATABASE_URL's, else the embedded one; the settings are a production's, and
+    the product acts as its own role. Yield a connection of the owner. BENCH_TEMPLATE names a database that is prepared
+    already, to be copied.
     """
     if (ROOT / ".env").exists():
         Env.read_env(ROOT / ".env")
@@ -33,17 +35,21 @@ def database() -> Iterator[psycopg.Connection]:
     name = f"clearance_bench_{secrets.token_hex(4)}"
     environment = dict(os.environ)
     with embedded.servers():
-        server = os.environ.get("DATABASE_URL") or embedded.database_url(embedded.NAME)
+        given = os.environ.get("DATABASE_URL")
+        server = os.environ.get("DATABASE_OWNER_URL") or given or embedded.database_url(embedded.NAME)
         place, _, query = server.partition("?")
         address = f"{place.rpartition('/')[0]}/{name}" + (query and f"?{query}")
-        application = re.sub("(?<=://)[^@:/]+", embedded.APPLICATION, address)
+        role = urlsplit(given).username if given and given != server else embedded.APPLICATION
+        application = re.sub("(?<=://)[^@:/]+", role or "", address)
         with psycopg.connect(server, autocommit=True) as maintenance:
-            maintenance.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            template = os.environ.get("BENCH_TEMPLATE")
+            _create(maintenance, name, template)
             try:
                 os.environ |= _PRODUCTION | {"SECRET_KEY": secrets.token_urlsafe(60)}
                 os.environ |= {"DATABASE_URL": application, "DATABASE_OWNER_URL": address}
                 say("preparing a scratch database")
-                _migrate()
+                if not template:
+                    _migrate()
                 part("cast", "take_on", PASSWORD)
                 with psycopg.connect(address, autocommit=True) as connection:
                     SERVER["postgresql"] = connection.info.parameter_status("server_version") or ""
@@ -52,6 +58,16 @@ def database() -> Iterator[psycopg.Connection]:
                 os.environ.clear()
                 os.environ.update(environment)
                 maintenance.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _create(maintenance: psycopg.Connection, name: str, template: str | None) -> None:
+    statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+    if template:
+        # Its owner's too: the trail's functions act as the owner, who may enter the schema as that of the database.
+        owner = "SELECT datdba::regrole::text FROM pg_database WHERE datname = %s"
+        for (role,) in maintenance.execute(owner, [template]):
+            statement += sql.SQL(f" TEMPLATE {{}} OWNER {role}").format(sql.Identifier(template))
+    maintenance.execute(statement)
 
 
 def _migrate() -> None:
@@ -99,6 +115,12 @@ def untracked(connection: psycopg.Connection, *tables: str) -> Iterator[None]:
     finally:
         for table, trigger in triggers:
             connection.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}")
+
+
+def let_read(connection: psycopg.Connection, table: str) -> None:
+    """Let the product's role read a table that a benchmark has made: it may read no other than the product's."""
+    role = urlsplit(os.environ["DATABASE_URL"]).username or ""
+    connection.execute(sql.SQL("GRANT SELECT ON {} TO {}").format(sql.Identifier(table), sql.Identifier(role)))
 
 
 @contextmanager

@@ -9,10 +9,10 @@ from functools import partial
 import psycopg
 
 from benchmarks import scratch
-from benchmarks.measure import Check, Figures, Report, finish, in_turns, part
+from benchmarks.measure import Check, Figures, Report, finish, in_turns, part, sized
 
-ENTRIES = 100_000
-SECONDS = 10
+ENTRIES = sized(100_000)
+SECONDS = sized(10)
 START = 3  # seconds until the sealer's process is at work
 LONGEST_MS = 20
 

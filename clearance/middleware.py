@@ -21,7 +21,10 @@ _WITH_PORT = re.compile(r"\[(?P<v6>[^\]]+)\](:\d+)?|(?P<v4>[\d.]+):\d+", re.ASCI
 
 
 class RequestContext:
-    """Open the context of a request, give its id back as X-Request-ID, log and count the request."""
+    """Open the context of a request, give its id back as X-Request-ID, log and count the request.
+
+    The id is ours, so that nobody chooses under which one the trail keeps what they do; the caller's is logged with it.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -32,7 +35,7 @@ class RequestContext:
         started = time.perf_counter()
         with context.acting(
             channel=channel,
-            request_id=given if _SENSIBLE_REQUEST_ID.fullmatch(given) else "",
+            client_request_id=given if _SENSIBLE_REQUEST_ID.fullmatch(given) else "",
             ip_address=client_address(request),
         ) as opened:
             response = self.get_response(request)

@@ -10,6 +10,7 @@ import sys
 
 import django
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from environ import Env
 
@@ -17,7 +18,10 @@ from environ import Env
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clearance.settings")
     stdout, sys.stdout = sys.stdout, sys.stderr
-    django.setup()
+    try:
+        django.setup()
+    except ImproperlyConfigured as error:
+        sys.exit(str(error))
     if "owner" in settings.DATABASES:
         call_command("migrate", database="owner", interactive=False)
         call_command("setup_database_roles")

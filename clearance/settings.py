@@ -1,9 +1,14 @@
 """Every setting, read from the environment (`.env.example` lists the names); refuses an insecure production."""
 
+import os
 import re
+from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
+from warnings import catch_warnings
 
 import environ
 from botocore.config import Config
@@ -17,9 +22,30 @@ from clearance import embedded
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.Env()
-if (BASE_DIR / ".env").exists():
-    env.read_env(BASE_DIR / ".env")
+
+class Env(environ.Env):  # type: ignore[misc]
+    """The environment, which says in a sentence which variable has a value that is none of its kind."""
+
+    def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().get_value(var, *args, **kwargs)
+        except (ValueError, ArithmeticError) as error:
+            raise ImproperlyConfigured(f"{var} can't be {self.ENVIRON.get(var)!r}.") from error
+
+    @classmethod
+    def db_url_config(cls, url: str, engine: str | None = None) -> dict[str, Any]:
+        config: dict[str, Any] = {}
+        with suppress(ValueError), catch_warnings(action="ignore"):
+            config = super().db_url_config(url, engine)
+        if not config.get("ENGINE") or not config.get("NAME"):  # the address is not told: it holds a password
+            raise ImproperlyConfigured(
+                "DATABASE_URL, DATABASE_OWNER_URL and DATABASE_REPLICA_URL look like"
+                " postgresql://user:password@host:5432/clearance, or are empty."
+            )
+        return config
+
+
+env = Env()
 
 # Security ------------------------------------------------------------------------------------------------------------
 # Without a database of its own it is somebody's own machine: production names its servers, and can't start any itself.
@@ -147,11 +173,17 @@ DATABASES["default"] |= {
     "ENGINE": "clearance.postgresql",  # tells the database who acts
     "CONN_MAX_AGE": 0,  # the pool keeps the connections
     "OPTIONS": {
+        # A machine that is gone says nothing, not even that: after so long nobody waits for it any more.
+        "connect_timeout": 2,
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 2,
+        "tcp_user_timeout": 5000,
         **DATABASES["default"].get("OPTIONS", {}),
         "pool": {
             "min_size": 1,
             "max_size": env.int("DB_POOL_SIZE", default=20) + env.int("DB_MAX_OVERFLOW", default=10),
-            "timeout": 10,
+            "timeout": 10,  # while all are in use; a server that is away is known at once (decision 0025)
         },
     },
 }
@@ -245,6 +277,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_RENDERER_CLASSES": ["clearance.api.rendering.JSON", "clearance.api.rendering.BrowsableAPI"],
     "DEFAULT_PARSER_CLASSES": ["clearance.api.parsing.JSON"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "clearance.api.rendering.Negotiation",
     "DEFAULT_METADATA_CLASS": "clearance.api.rendering.Metadata",
     "DEFAULT_PAGINATION_CLASS": "clearance.api.paging.Pages",
     "DEFAULT_SCHEMA_CLASS": "clearance.api.schema.Operation",
@@ -326,6 +359,8 @@ if MAIL_PROVIDER not in EMAIL_BACKENDS:
     raise ImproperlyConfigured("MAIL_PROVIDER is smtp (a mail server) or ses (Amazon SES).")
 EMAIL_BACKEND = "outbox.backends.MailFolder" if MAIL_BECOMES_FILES else EMAIL_BACKENDS[MAIL_PROVIDER]
 MAIL_LEASE = timedelta(seconds=env.int("MAIL_LEASE_SECONDS", default=120))
+if timedelta(minutes=10) < MAIL_LEASE:  # what the database takes, with some room for clocks that differ
+    raise ImproperlyConfigured("MAIL_LEASE_SECONDS is at most 600: nothing may be held up for longer unseen.")
 DEFAULT_FROM_EMAIL = env("SMTP_FROM", default="clearance@localhost")
 BASE_URL = env("BASE_URL", default=f"http://127.0.0.1:{env('PORT', default='8000')}").rstrip("/")
 
@@ -369,12 +404,24 @@ if AUDIT_RETENTION_YEARS < 7:  # customs law asks for as much
 ALERTS_PULL_FORWARD = env.bool("ALERTS_PULL_FORWARD", default=True)
 
 # The field's figures -------------------------------------------------------------------------------------------------
-DEMURRAGE_DAILY_RATE_OMR = Decimal(env("DEMURRAGE_DAILY_RATE_OMR", default="38.462"))  # about 100 USD per container
+DEMURRAGE_DAILY_RATE_OMR = env(
+    "DEMURRAGE_DAILY_RATE_OMR", Decimal, default=Decimal("38.462")
+)  # about 100 USD per container
 # By how many days a shipment that was on time would have been late; without it, the mean of those that were.
-DEMURRAGE_COUNTERFACTUAL_DAYS = Decimal(days) if (days := env("DEMURRAGE_COUNTERFACTUAL_DAYS", default="")) else None
+DEMURRAGE_COUNTERFACTUAL_DAYS = (
+    env("DEMURRAGE_COUNTERFACTUAL_DAYS", Decimal) if env("DEMURRAGE_COUNTERFACTUAL_DAYS", default="") else None
+)
 
 # Metrics of the processes --------------------------------------------------------------------------------------------
-METRICS_ALLOWED_ADDRESSES = env.list("METRICS_ALLOWED_ADDRESSES", default=["127.0.0.1", "::1"])
+# Behind a proxy on the same machine everybody comes from there: so it is trusted once the proxies were counted.
+_PROXIES_ARE_COUNTED = DEBUG or "TRUSTED_PROXY_COUNT" in os.environ
+METRICS_ALLOWED_ADDRESSES = env.list(
+    "METRICS_ALLOWED_ADDRESSES", default=["127.0.0.1", "::1"] if _PROXIES_ARE_COUNTED else []
+)
+if not _PROXIES_ARE_COUNTED and any(ip_network(one, strict=False).is_loopback for one in METRICS_ALLOWED_ADDRESSES):
+    raise ImproperlyConfigured(
+        "METRICS_ALLOWED_ADDRESSES names this machine: say in TRUSTED_PROXY_COUNT how many proxies are in front of it."
+    )
 
 # Logs ----------------------------------------------------------------------------------------------------------------
 LOGGING = {
@@ -388,5 +435,6 @@ LOGGING = {
         "django.request": {"level": "ERROR"},  # a refusal is one access-log line, not a second warning
         "django.db.backends": {"level": "INFO"},  # never statements, which hold everything
         "gunicorn.error": {"handlers": ["stdout"], "propagate": False},
+        "waitress.queue": {"level": "ERROR"},  # else a line for each request that waits for a thread
     },
 }

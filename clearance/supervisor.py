@@ -6,9 +6,12 @@ Knows nothing of Django, which takes a second to load: what needs Django is a ch
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import http.client
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,10 +20,9 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any
-
-from environ import Env
 
 from clearance import embedded
 
@@ -28,7 +30,9 @@ PYTHON = [sys.executable, "-m"]
 LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
-PATIENCE = 60  # seconds until web must have answered
+PATIENCE = 60  # seconds until web must have answered, or the trail must be sealed
+WATCH = 1  # seconds between two looks at the servers
+RETURN = 30  # seconds until a server that is gone must be there again
 
 
 class Failed(Exception):
@@ -57,24 +61,26 @@ class Child:
         self.name = name
         self.grace = grace
         self.log = embedded.VAR / "log" / f"{name}.log"
-        if self.log.exists():
-            self.log.replace(self.log.with_suffix(".log.1"))
         parent = os.getpid()
 
         def end_with_parent() -> None:
             """Have Linux end the child when the supervisor dies without a word (kill -9)."""
-            prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+            prctl(PR_SET_PDEATHSIG, orphaned)
             if os.getppid() != parent:
                 os._exit(1)
 
-        with self.log.open("w") as log:
+        with embedded.speaking_of_var():
+            if self.log.exists():
+                self.log.replace(self.log.with_suffix(".log.1"))
+            log = self.log.open("w")
+        with log:
             self.process = subprocess.Popen(
                 [*PYTHON, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=log if stdout is None else stdout,
                 stderr=log,
                 cwd=embedded.ROOT,
-                env={**os.environ, **(environment or {})},
+                env={**os.environ, "TMPDIR": str(scratch()), **(environment or {})},
                 start_new_session=True,
                 preexec_fn=end_with_parent,  # noqa: PLW1509 - there is one thread only
             )
@@ -98,7 +104,10 @@ class Supervisor:
     def __init__(self, port: int) -> None:
         self.port = port
         self.stopping = False
+        self.is_prepared = False
+        self.watched_at = self.served_at = time.monotonic()
         self.children: list[Child] = []  # in the order of their start
+        self.pids: set[int] = set()  # of those that we look after ourselves
 
     def run(self) -> None:
         """Start in order, stay, and end in the opposite order.
@@ -108,7 +117,7 @@ class Supervisor:
         """
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
-        with embedded.servers(), suppress(Stopped):
+        with embedded.servers(), emptied(scratch()), suppress(Stopped):
             try:
                 sign_ins = self._prepare()
                 self._start("keeper", "clearance.embedded", grace=3)
@@ -126,19 +135,26 @@ class Supervisor:
                     print("\nStopping …", flush=True)
                 for child in reversed(self.children):
                     child.end()
+                if self.is_prepared:
+                    self._seal()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         # Only a note: an exception out of a handler could hit between the start of a child and its listing.
         self.stopping = True
 
     def _start(self, name: str, *command: str, **options: Any) -> None:
-        self.children.append(Child(name, *command, **options))
+        self.children.append(self._child(name, *command, **options))
+
+    def _child(self, name: str, *command: str, **options: Any) -> Child:
+        child = Child(name, *command, **options)
+        self.pids.add(child.process.pid)
+        return child
 
     def _prepare(self) -> str:
         """Migrate, load the reference data and the demonstration; what the latter has to say is the answer."""
         print("Preparing the database …", flush=True)
-        with tempfile.TemporaryFile("w+") as words:  # has no name that its passwords could be read under
-            child = Child("prepare", "clearance.prepare", grace=4, stdout=words.fileno())
+        with tempfile.TemporaryFile("w+", dir=scratch()) as words:  # has no name that its passwords could be read under
+            child = self._child("prepare", "clearance.prepare", grace=4, stdout=words.fileno())
             try:
                 while child.process.poll() is None:
                     self._pause()
@@ -146,8 +162,18 @@ class Supervisor:
                 child.end()
             if child.process.returncode:
                 raise Failed(f"The database could not be prepared. {child.last_words()}")
+            self.is_prepared = True
             words.seek(0)
             return words.read().rstrip()
+
+    def _seal(self) -> None:
+        """Seal what the trail was told, now that nobody writes any more: nothing of it waits for the next run."""
+        child = self._child("seal", *SEAL, grace=1, environment=as_application())
+        with suppress(subprocess.TimeoutExpired):
+            child.process.wait(PATIENCE)  # takes two seconds where there is nothing else to do
+        child.end()
+        if child.process.returncode:
+            print(f"The trail's last entries are not sealed; the next run seals them. {child.last_words()}", flush=True)
 
     def _await_answer(self) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -176,18 +202,34 @@ class Supervisor:
             status = child.process.poll()
             if status is not None:
                 raise Failed(f"{child.name} stopped by itself (exit status {status}). {child.last_words()}")
+        if time.monotonic() - self.watched_at > WATCH:
+            self._watch_servers()
+            self.watched_at = time.monotonic()
+
+    def _watch_servers(self) -> None:
+        """Start a server again that is gone; the others wait for it meanwhile."""
+        self._clear_remains_away()
+        try:
+            for server in embedded.start_missing():
+                print(f"{server.title} was gone; it was started again.", flush=True)
+        except embedded.CannotStart:
+            # PostgreSQL doesn't while anything of the one before is still at work.
+            if time.monotonic() - self.served_at > RETURN:
+                raise
+        else:
+            self.served_at = time.monotonic()
+
+    def _clear_remains_away(self) -> None:
+        """Take note of servers that ended, whose starters are gone: else their numbers look like running ones."""
+        if sys.platform != "linux":
+            return  # there process 1 does it
+        look = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        with suppress(ChildProcessError):
+            while (ended := os.waitid(os.P_ALL, 0, look)) and ended.si_pid not in self.pids:
+                os.waitpid(ended.si_pid, 0)
 
 
-WEB = (
-    "gunicorn",
-    "clearance.wsgi:application",
-    "--preload",  # loaded once, then shared by both workers
-    "--worker-class=gthread",
-    "--workers=2",
-    "--threads=2",
-    "--graceful-timeout=3",
-    "--no-control-socket",
-)
+WEB = ("gunicorn", "clearance.wsgi:application", "--workers=2", "--threads=2", "--graceful-timeout=3")
 WORKER = (
     "celery",
     "--app=clearance",
@@ -207,6 +249,7 @@ BEAT = (
     "--loglevel=INFO",
     "--pidfile=",
 )
+SEAL = ("django", "seal_audit", "--settings=clearance.settings")
 
 
 def prctl(option: int, value: int) -> None:
@@ -237,24 +280,55 @@ def as_application() -> dict[str, str]:
     return {"DATABASE_URL": os.environ.get("DATABASE_URL") or embedded.database_url(), "DATABASE_OWNER_URL": ""}
 
 
+def scratch() -> Path:
+    """Where the children put what is temporary: nothing of it is left, even by one that was killed."""
+    return embedded.VAR / "tmp"
+
+
+@contextmanager
+def emptied(folder: Path) -> Iterator[None]:
+    """Have an empty folder of our own for as long as the block lasts."""
+    with embedded.speaking_of_var():
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(mode=0o700)
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def admin_path() -> str:
     return os.environ.get("ADMIN_PATH", "admin/").strip("/") + "/"
 
 
-def require_free(port: int) -> None:
+def chosen_port() -> int:
+    """The port that PORT names, which is free.
+
+    :raises Failed: it is no port, or this user can't have it.
+    """
+    given = os.environ.get("PORT") or "8000"
+    if not re.fullmatch("[0-9]{1,5}", given) or not 1 <= int(given) <= 65535:
+        raise Failed(f"PORT is {given!r}, and must be a number from 1 to 65535: PORT=8080 make run")
+    port = int(given)
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise Failed(f"Port {port} is taken. Choose another: PORT={port + 1} make run") from error
+            why = "is taken" if error.errno == errno.EADDRINUSE else f"can't be had ({error.strerror})"
+            other = port + 1 if 1024 <= port < 65535 else 8080
+            raise Failed(f"Port {port} {why}. Choose another: PORT={other} make run") from error
+    return port
 
 
 @contextmanager
 def alone() -> Iterator[None]:
     """Hold the place of the one supervisor: a second beat would send everything twice."""
-    embedded.VAR.mkdir(parents=True, exist_ok=True)
-    with (embedded.VAR / "run.lock").open("a") as lock:
+    with embedded.speaking_of_var():
+        (embedded.VAR / "log").mkdir(parents=True, exist_ok=True)
+        lock = (embedded.VAR / "run.lock").open("a")
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -263,14 +337,11 @@ def alone() -> Iterator[None]:
 
 
 def main() -> int:
-    if (embedded.ROOT / ".env").exists():
-        Env.read_env(embedded.ROOT / ".env")
     os.environ.setdefault("DEBUG", "1")
     os.environ.setdefault("DEMO", "1")
     os.environ["PYTHONUNBUFFERED"] = "1"
-    port = int(os.environ.get("PORT") or 8000)
     try:
-        require_free(port)
+        port = chosen_port()
         with alone(), collecting_remains():
             Supervisor(port).run()
     except (Failed, embedded.CannotStart) as error:

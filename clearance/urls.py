@@ -1,5 +1,7 @@
 """Every address: the admin, the API and its documentation."""
 
+import sys
+
 from csp.constants import SELF, UNSAFE_INLINE
 from csp.decorators import csp_update
 from django.apps import apps
@@ -17,6 +19,7 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, 
 from clearance import denials, exposition, health
 from clearance.api import refusals
 from clearance.errors import Forbidden, NotFound
+from clearance.postgresql import is_unavailable
 
 
 @csrf_exempt
@@ -62,7 +65,10 @@ def _model_of(page: ResolverMatch | None) -> type[Model] | None:
 
 
 def failed(request: HttpRequest) -> HttpResponse:
-    if request.path.startswith("/api/"):
+    is_api = request.path.startswith("/api/")
+    if is_unavailable(sys.exception()):
+        return refusals.answer_unavailable() if is_api else refusals.page_unavailable()
+    if is_api:
         return refusals.answer_outside_views(500, str(refusals.FAILURE))
     return defaults.server_error(request)
 

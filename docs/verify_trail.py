@@ -8,7 +8,8 @@ An anchor is a line with the number and the hash of a seal, as Clearance mails i
    follows the root of a Merkle tree (RFC 6962; RFC 9162, 2.1.3.2), which must be the root in the entry's seal.
 2. Each seal: its hash covers everything else in it, with the hash of the seal before.
 3. The table: entries.csv must say what the entries say.
-4. The anchors: the seals that they name must have the hashes that they name.
+4. The timeline of an evidence pack: its SHA-256 must be what the entry of the pack itself tells.
+5. The anchors: the seals that they name must have the hashes that they name.
 """
 
 import argparse
@@ -26,6 +27,8 @@ from datetime import datetime, timedelta, timezone
 LATEST = timedelta(hours=1)  # an entry that is older than the newest seal by so much has a seal, or was slipped in
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # the table writes an apostrophe before such texts
 NOT_SEALED = "not sealed yet"
+TIMELINE, PACK = "timeline.html", "audit.evidencepack"
+FILES = {"entries.csv", "entries.jsonl", "seals.jsonl", "README.txt", "verify_trail.py", TIMELINE}
 
 
 class Broken(Exception):
@@ -149,6 +152,24 @@ def check_row(line, columns, row):
     require(row == expected, f"Entry {entry['id']} reads otherwise in entries.csv.")
 
 
+# The timeline --------------------------------------------------------------------------------------------------------
+def told_timelines(line):
+    """The hash of the timeline that an entry tells of, if it is one of a pack."""
+    entry = line["entry"]
+    return {json.loads(entry["changes"])["timeline"]} if entry["entity_type"] == PACK else set()
+
+
+def check_timeline(archive, proven, waiting):
+    """A sentence about the timeline, if there is one; its hash must be among those that entries tell of."""
+    if TIMELINE not in archive.namelist():
+        return []
+    digest = sha256(archive.read(TIMELINE)).hex()
+    if digest in proven:
+        return [f"{TIMELINE} is the page that was exported."]
+    require(digest in waiting, f"{TIMELINE} is not the page that was exported: no entry tells of it.")
+    return [f"The entry that tells of {TIMELINE} has no seal yet: nothing proves the page so far."]
+
+
 # The anchors ---------------------------------------------------------------------------------------------------------
 def check_anchors(text, seals):
     """Return the newest seal that an anchor confirms."""
@@ -176,8 +197,12 @@ def verify(file, anchor_text=None):
     Raises Broken at the first thing that is not as it was sealed.
     """
     with zipfile.ZipFile(file) as archive:
+        strange = sorted(set(archive.namelist()) - FILES)
+        require(not strange, f"{', '.join(strange)}: that is in no export.")
+        require(len(archive.namelist()) == len(set(archive.namelist())), "A file is in it twice.")
         seals = read_chain(archive)
         settled, proven, waiting, last_id = settled_up_to(seals), 0, 0, None
+        pages_proven, pages_waiting = set(), set()
         with io.TextIOWrapper(archive.open("entries.csv"), encoding="utf-8-sig", newline="") as table:
             rows = csv.reader(table)
             columns = next(rows, [])
@@ -187,13 +212,17 @@ def verify(file, anchor_text=None):
                 last_id = entry_id
                 if check_entry(line, seals, settled):
                     proven += 1
+                    pages_proven |= told_timelines(line)
                 else:
                     waiting += 1
+                    pages_waiting |= told_timelines(line)
                 check_row(line, columns, next(rows, None))
             require(next(rows, None) is None, "entries.csv has a row that is no entry.")
+        timeline = check_timeline(archive, pages_proven, pages_waiting)
     told = [f"{proven} entries are what was sealed, in seals {min(seals)} to {max(seals)}." if seals else "No seals."]
     if waiting:
         told.append(f"{waiting} entries have no seal yet: nothing proves them so far.")
+    told += timeline
     if anchor_text is None:
         told.append("No anchor was given: whoever rules the database could have made all of it anew.")
     else:

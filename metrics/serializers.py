@@ -108,7 +108,7 @@ def _span(shipments: int, average: float, median: float, p90: float) -> dict[str
             links={
                 "shipments": (
                     f"{ADDRESS}/api/v1/shipments"
-                    "?cleared_from=2026-01-01&cleared_to=2026-03-31&status=active&status=completed"
+                    "?cleared_on_from=2026-01-01&cleared_on_to=2026-03-31&status=active&status=completed"
                 ),
                 "export": LINKS["export"].replace("on-time-rate", "clearance-time"),
             },

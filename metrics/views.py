@@ -47,7 +47,7 @@ class Figure(APIView):
     def links(self, asked: metrics.Question) -> dict[str, str]:
         behind: dict[str, Any] = {"eta_from": asked.eta_from, "eta_to": asked.eta_until}
         if self.name == "clearance-time":
-            behind = {"cleared_from": asked.from_, "cleared_to": asked.until}
+            behind = {"cleared_on_from": asked.from_, "cleared_on_to": asked.until}
         behind["status"] = [Status.ACTIVE.value, Status.COMPLETED.value]
         of_range = {"from": asked.from_, "to": asked.until}
         if asked.department:

@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from clearance.admin.desk import DeskAdmin, ReadOnlyDesk
-from clearance.admin.display import BUTTON, NOTHING, pill
+from clearance.admin.display import BUTTON, pill
 from clearance.admin.verbs import Button, Verb
 from clearance.languages import Language
 from outbox import messages, rules
@@ -34,7 +34,10 @@ from outbox.models import Carrier, Message, SmsTemplate
 from outbox.rules import Content
 
 # Nothing but its own styles: what a mail shows, it brings along.
-PREVIEW_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+PREVIEW_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; "
+    "sandbox"
+)
 
 
 def _resend(message: Message, *, by: rules.Person, at: datetime) -> None:
@@ -187,10 +190,10 @@ class MessageAdmin(ReadOnlyDesk):
         refusals = gettext("refused %(count)d times") % {"count": message.refusals} if message.refusals else ""
         return format_html('<bdi>{}</bdi> <span class="aside below">{}</span>', message.last_refusal, refusals)
 
-    @admin.display(description="")
-    def verbs_here(self, message: Message) -> SafeString | str:
+    @admin.display(description="", empty_value="")
+    def verbs_here(self, message: Message) -> SafeString:
         links = ((one.url, one.label, message) for one in getattr(message, "buttons", ()))
-        return format_html_join("", BUTTON, links) or NOTHING
+        return format_html_join("", BUTTON, links)
 
     # The page, with the mail as it would be sent ---------------------------------------------------------------------
     @admin.display(description=_("address"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 from django.conf import settings
@@ -12,8 +12,12 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from clearance import text
 from clearance.rooms import rooms
 from outbox.choices import Channel, Delivery, Severity, SmsName
+
+# After its time a message goes out within seconds; one that still waits after so long is stuck.
+LONGEST_WAIT = timedelta(minutes=15)
 
 
 class MessageQuerySet(models.QuerySet["Message"]):
@@ -22,6 +26,9 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return self.filter(delivery=Delivery.WAITING, not_before__lte=at).filter(
             Q(leased_until=None) | Q(leased_until__lte=at)
         )
+
+    def stuck(self, channel: Channel, *, at: datetime) -> Self:
+        return self.filter(channel=channel, delivery=Delivery.WAITING, not_before__lt=at - LONGEST_WAIT)
 
     def dead(self) -> Self:
         return self.filter(delivery=Delivery.DEAD)
@@ -97,6 +104,7 @@ class Attachment(models.Model):
         verbose_name = _("attachment")
         verbose_name_plural = _("attachments")
         default_permissions = ()
+        constraints = [text.one_line("attachment_texts_are_of_one_line", "name", "content_type")]
 
     def __str__(self) -> str:
         return self.name

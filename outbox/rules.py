@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from django.template import Context, Engine
+from django.template.loader import render_to_string
+
 from outbox.choices import Severity, SmsName
 from outbox.errors import BracesUnmatched, TextTooLong, UnknownVariables
 from outbox.models import Message
@@ -36,7 +39,8 @@ class Person(Protocol):
 class Content:
     """What a message says; HTML and text say the same. `secret` is the part that only the recipient may read.
 
-    A text message has no subject and no HTML.
+    A text message has no subject and no HTML. Subject and text are never markup, whatever made them: a page that shows
+    them escapes them.
     """
 
     subject: str
@@ -44,11 +48,21 @@ class Content:
     html: str
     secret: str = ""
 
+    def __post_init__(self) -> None:
+        for name in ("subject", "text"):
+            object.__setattr__(self, name, str.__str__(getattr(self, name)))  # `str` alone leaves a SafeString as it is
+
     def without_secret(self) -> Content:
         if not self.secret:
             return self
         hidden = (one.replace(self.secret, HIDDEN) for one in (self.subject, self.text, self.html))
         return Content(*hidden)
+
+
+def mail(kind: str, *, subject: str, given: Mapping[str, Any], secret: str = "") -> Content:
+    """Write a mail of a kind, in the language of now: its two templates say the same, and only the HTML escapes."""
+    text = Engine.get_default().get_template(f"mail/{kind}.txt").render(Context(dict(given), autoescape=False))
+    return Content(subject=subject, text=text, html=render_to_string(f"mail/{kind}.html", dict(given)), secret=secret)
 
 
 Compose = Callable[[Message, datetime], Content | None]

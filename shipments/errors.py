@@ -33,7 +33,10 @@ class EtaHasItsOwnVerb(Invalid):
 class ShipmentNumberTaken(Conflict):
     code = "SHIPMENT_NUMBER_TAKEN"
     field = "shipment_number"
-    message = _("The shipment number {number} is already used. Numbers of deleted shipments stay reserved too.")
+    message = _(
+        "The shipment number {number} is already used; capitals make no other number. Numbers of deleted shipments "
+        "stay reserved too."
+    )
 
 
 class ShipmentCancelled(Conflict):
@@ -55,3 +58,23 @@ class NotYourDivision(Forbidden):
     code = "NOT_YOUR_DIVISION"
     field = "division"
     message = _("You may register shipments of your own divisions only: {divisions}.")
+
+
+class TooManyRows(Invalid):
+    code = "IMPORT_TOO_MANY_ROWS"
+    field = "rows"
+    message = _("There are more than {limit} rows. Send them in several requests.")
+
+
+class TooManyKeys(Invalid):
+    code = "IMPORT_TOO_MANY_KEYS"
+    field = "rows"
+    message = _("The rows have more than {limit} different keys. Give each row the keys that the tracker has.")
+
+
+class TooManyFaults(Invalid):
+    code = "IMPORT_TOO_MANY_FAULTS"
+    message = _(
+        "Up to row {row} there are more than {most} cells that can't be read; nothing was imported. Look whether the "
+        "columns have the right headings, or import fewer rows at once."
+    )

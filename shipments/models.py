@@ -13,17 +13,20 @@ from django.contrib.postgres.search import SearchQuery, SearchVector
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q, Value
-from django.db.models.functions import Round
+from django.db.models.functions import Lower, Round
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Division, User
 from audit.models import History
+from clearance import text
 from shipments.choices import QuantityUnit, Status, TransportMode
 
 # Source: SOP step 1.5, funds requirement; 11 % of the invoice amount together.
 CUSTOMS_DUTY = Decimal("0.05")
 VAT = Decimal("0.05")
 INSURANCE = Decimal("0.01")
+
+_WORD = re.compile(r"[^\s'\\]+")  # of a search: what can stand between quotes
 
 # Source: SOP, "ETA changes".
 MAX_ETA_EDITS = 3
@@ -68,12 +71,22 @@ class ShipmentQuerySet(models.QuerySet["Shipment"]):
         return self.existing().in_sight_of(user)
 
     def matching(self, words: str) -> Self:
-        """Where each of the words begins a word of the number, principal, brand, papers or vessel."""
-        lexemes = [f"'{word}':*" for word in re.findall(r"[^\s'\\]+", words)]
+        """Where each of the words begins a word of the number, principal, brand, papers or vessel.
+
+        A word is looked for as it is shown, and as a number that it may be.
+        """
+        lexemes = []
+        for word in _WORD.findall(text.tidied(words)):
+            either = dict.fromkeys([word, *_WORD.findall(text.number(word))])
+            lexemes.append("(" + " | ".join(f"'{one}':*" for one in either) + ")")
         if not lexemes:
             return self
         query = SearchQuery(" & ".join(lexemes), search_type="raw", config="simple")
         return self.annotate(searched=SEARCHED).filter(searched=query)
+
+    def numbered(self, number: str) -> Self:
+        """The shipment of a number, in whatever way that is written."""
+        return self.alias(number_key=Lower("shipment_number")).filter(number_key=text.key(text.number(number)))
 
     def locked(self) -> Self:
         """Take the row lock under which every verb of a shipment decides; steps are locked after it, never before."""
@@ -90,7 +103,7 @@ class Shipment(models.Model):
     Money is OMR with three decimals; duty, VAT, insurance and their sum are computed by the database.
     """
 
-    shipment_number = models.CharField(_("shipment number"), max_length=50, unique=True)
+    shipment_number = models.CharField(_("shipment number"), max_length=50)
     division = models.ForeignKey(
         Division, on_delete=models.PROTECT, null=True, blank=True, related_name="shipments", verbose_name=_("division")
     )
@@ -184,10 +197,38 @@ class Shipment(models.Model):
         ]
         indexes = [
             models.Index("eta", "id", name="shipment_eta", condition=Q(deleted_at=None)),
+            models.Index("shipment_number", name="shipment_by_number"),
             models.Index("status", "eta", "id", name="shipment_status_eta", condition=Q(deleted_at=None)),
             GinIndex(SEARCHED, name="shipment_searched"),
         ]
         constraints = [
+            models.UniqueConstraint(
+                Lower("shipment_number"),
+                name="shipment_number_is_unique",
+                violation_error_message=_("The shipment number is already used."),
+            ),
+            models.CheckConstraint(
+                name="shipment_number_is_in_its_one_form",
+                condition=~Q(shipment_number__regex=text.NO_NUMBER),
+                violation_error_message=_(
+                    "A shipment number has ASCII digits and hyphens, and single blanks between its words."
+                ),
+            ),
+            text.one_line(
+                "shipment_texts_are_of_one_line",
+                "shipment_number",
+                "principal",
+                "brand",
+                "supplier_invoice_number",
+                "lc_number",
+                "lc_issuing_bank",
+                "bl_number",
+                "vessel",
+                "port_of_loading",
+                "port_of_discharge",
+                "eta_change_reason",
+                "cancel_reason",
+            ),
             models.CheckConstraint(
                 name="shipment_invoice_amount_is_positive",
                 condition=Q(invoice_amount_omr__gt=0),

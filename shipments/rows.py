@@ -10,11 +10,15 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True)
 class TrackerRow:
-    """One row that reads well: its number in the sheet, its typed fields and step dates, without the blank ones."""
+    """One row that reads well: its number in the sheet, its typed fields and step dates, without the blank ones.
+
+    `headings` are those of its table: for field names and step numbers ("9.0"), what the sheet calls them.
+    """
 
     row: int
     fields: Mapping[str, object]
     steps: Mapping[Decimal, date]
+    headings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,11 @@ class Fault:
 
 @dataclass(slots=True)
 class ImportReport:
-    """What an import did: rows by outcome; `corrections` are completed steps whose date the sheet changed."""
+    """What an import did, and what it left out.
+
+    `corrections` are completed steps whose date the sheet changed, and newer values that it set back. `sheet` is the
+    one that was read, `other_sheets` are those that would have done as well, `notes` sentences for the person.
+    """
 
     created: int = 0
     updated: int = 0
@@ -37,3 +45,8 @@ class ImportReport:
     failed: int = 0
     faults: list[Fault] = field(default_factory=list)
     corrections: list[Fault] = field(default_factory=list)
+    sheet: str = ""
+    other_sheets: list[str] = field(default_factory=list)
+    ignored_columns: list[str] = field(default_factory=list)
+    skipped_rows: list[int] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)

@@ -11,7 +11,8 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.rules import require_permission
-from clearance.errors import InvalidFields, VersionConflict
+from clearance import text
+from clearance.errors import InvalidFields
 from shipments.choices import EARLIEST_DATE, LATEST_DATE, Risk, Status
 from shipments.errors import (
     EtaEditForbidden,
@@ -44,6 +45,9 @@ AMENDABLE = (
     "quantity_unit",
     "ata",
 )
+
+# Fields whose texts are numbers, written in one form at every door.
+NUMBERS = frozenset({"shipment_number", "supplier_invoice_number", "lc_number", "bl_number"})
 
 # Days after the ETA that cost nothing. Source: SOP, step 14.0 (collected on day 7, the last day before demurrage).
 FREE_TIME_DAYS = 7
@@ -97,12 +101,6 @@ def require_edit_left(shipment: Shipment) -> None:
         raise EtaEditLimitReached(number=shipment.shipment_number)
 
 
-def require_current(shipment: Shipment, version: int | None) -> None:
-    """:raises VersionConflict: the caller's version isn't the shipment's."""
-    if version is not None and version != shipment.version:
-        raise VersionConflict(current=shipment.version)
-
-
 def require_not_cancelled(shipment: Shipment) -> None:
     """:raises ShipmentCancelled:"""
     if shipment.status == Status.CANCELLED:
@@ -131,11 +129,21 @@ def omr_at_risk(*, container_count: int | None, eta: date, on: date, daily_rate_
 
 
 def normalised(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Trim texts, and write several LC numbers in one way: `LC1, LC2`."""
-    neat = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
+    """Write texts and numbers in their one form, and several LC numbers in one way: `LC1, LC2`.
+
+    What is no text of one line stays as it is, for the desk to refuse.
+    """
+    neat = {name: _neat(name, value) if isinstance(value, str) else value for name, value in values.items()}
     if numbers := neat.get("lc_number"):
         neat["lc_number"] = ", ".join(filter(None, (number.strip() for number in numbers.split(","))))
     return neat
+
+
+def _neat(name: str, value: str) -> str:
+    value = value.strip()
+    if text.objection(value):
+        return value
+    return text.number(value) if name in NUMBERS else text.kept(value)
 
 
 def differing(shipment: Shipment, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,8 +11,10 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_sc
 from rest_framework import serializers
 
 from accounts.models import Division
+from clearance import text
 from clearance.api.desk import StrictSerializer
 from shipments.choices import Risk
+from shipments.imports.cells import shown
 from shipments.models import Shipment
 from shipments.rules import AMENDABLE
 from shipments.selectors import COLUMNS
@@ -64,7 +66,7 @@ class DivisionField(serializers.Field):
     """A division by its code or name; answers show the code."""
 
     def to_internal_value(self, data: Any) -> Division:
-        name = str(data).replace("\0", "")  # which PostgreSQL can't even be asked for
+        name = text.tidied(str(data))
         division = Division.objects.filter(Q(code__iexact=name) | Q(name__iexact=name)).first()
         if division is None:
             known = ", ".join(Division.objects.values_list("code", flat=True))
@@ -97,7 +99,6 @@ class ShipmentSerializer(StrictSerializer, serializers.ModelSerializer):
         model = Shipment
         fields = (*COLUMNS, "division", "risk")
         read_only_fields = tuple(name for name in COLUMNS if name not in (*AMENDABLE, "eta", "version"))
-        extra_kwargs = {"shipment_number": {"validators": []}}  # the database decides, so that no race slips through
 
     def blanks(self) -> dict[str, Any]:
         """What a PUT leaves out: blank, as if it had never been recorded."""
@@ -126,9 +127,24 @@ class VersionInput(StrictSerializer):
     version = serializers.IntegerField(required=False, min_value=1)
 
 
+class Heading(serializers.CharField):
+    """What a sheet calls a column, cut: it comes with every fault, and may be as long as a cell."""
+
+    def to_representation(self, value: Any) -> str:
+        return shown(value)
+
+
+class SetBackField(serializers.BooleanField):
+    """Whether rows may bring back values that were replaced since; without, such rows fail."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        told = "Also write values that were replaced since the tracker was written; without, such rows fail."
+        super().__init__(default=False, help_text=told, **kwargs)
+
+
 class FaultSerializer(serializers.Serializer):
     row = serializers.IntegerField(help_text="As the sheet numbers it; with `rows`, the first is 1.")
-    column = serializers.CharField()
+    column = Heading()
     value = serializers.CharField()
     reason = serializers.CharField()
 
@@ -151,6 +167,16 @@ class FaultSerializer(serializers.Serializer):
                     }
                 ],
                 "corrections": [],
+                "sheet": "June",
+                "other_sheets": ["July"],
+                "ignored_columns": ["Vesel"],
+                "skipped_rows": [58],
+                "notes": [
+                    "The sheet “June” was read.",
+                    "These sheets are trackers, too, and were not read: “July”. Import each of them by its name.",
+                    "These columns mean nothing here and were ignored: “Vesel”.",
+                    "Skipped as sums, repeated headings, titles or links to empty cells: 58.",
+                ],
             },
         )
     ]
@@ -161,7 +187,20 @@ class ImportReportSerializer(serializers.Serializer):
     unchanged = serializers.IntegerField()
     failed = serializers.IntegerField()
     faults = FaultSerializer(many=True)
-    corrections = FaultSerializer(many=True, help_text="Dates of completed steps that the sheet corrected.")
+    corrections = FaultSerializer(
+        many=True, help_text="Dates of completed steps that the sheet corrected, and newer values that it set back."
+    )
+    sheet = serializers.CharField(help_text="The sheet that was read; empty with `rows`.")
+    other_sheets = serializers.ListField(
+        child=serializers.CharField(), help_text="Sheets that are trackers, too, and were not read."
+    )
+    ignored_columns = serializers.ListField(child=serializers.CharField(), help_text="Headings that mean nothing here.")
+    skipped_rows = serializers.ListField(
+        child=serializers.IntegerField(), help_text="Sums, repeated headings, titles, links to empty cells."
+    )
+    notes = serializers.ListField(
+        child=serializers.CharField(), help_text="Sentences about what was read, and what was left out."
+    )
 
 
 @extend_schema_serializer(
@@ -184,11 +223,13 @@ class ImportReportSerializer(serializers.Serializer):
     ]
 )
 class ImportInput(StrictSerializer):
+    set_back = SetBackField()
     rows = serializers.ListField(
         child=serializers.DictField(), help_text="Each row by field names or by the headings of the template."
     )
 
 
 class ImportFile(StrictSerializer):
-    file = serializers.FileField(help_text="A workbook: .xlsx, .xls, .xlsb or .ods.")
-    sheet = serializers.CharField(required=False)
+    file = serializers.FileField(help_text="A workbook: .xlsx, .xls, .xlsb, .ods or .csv.")
+    sheet = serializers.CharField(required=False, help_text="Its name; without, the first that is a tracker.")
+    set_back = SetBackField()

@@ -144,8 +144,9 @@ class ShipmentViewSet(Desk):
         by, at = request.user, timezone.now()
         if request.content_type.startswith("multipart/"):
             given = self.validated(request)
-            upload = given["file"]
-            imported = workbook.import_workbook(upload.read(), name=upload.name, sheet=given.get("sheet"), by=by, at=at)
-            return Response(ImportReportSerializer(imported.report).data)
-        report = workbook.import_records(self.validated(request)["rows"], by=by, at=at)
+            upload = given.pop("file")
+            report = workbook.import_workbook(upload.read(), name=upload.name, by=by, at=at, **given).report
+        else:
+            given = self.validated(request)
+            report = workbook.import_records(given.pop("rows"), by=by, at=at, **given)
         return Response(ImportReportSerializer(report).data)

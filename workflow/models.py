@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.choices import DEPARTMENTS, OWN_STEPS_ONLY, Department
 from accounts.models import Absence, Division, User
 from audit.models import History
+from clearance import text
 from shipments.choices import Status, TransportMode
 from shipments.models import Shipment
 from workflow.choices import ENTRY_FIELDS, CompletedVia, Due, StepStatus
@@ -56,6 +57,7 @@ class WorkflowTemplate(models.Model):
         verbose_name = _("workflow template")
         verbose_name_plural = _("workflow templates")
         constraints = [
+            text.one_line("template_texts_are_of_one_line", "code", "name"),
             models.UniqueConstraint(
                 fields=["code", "version"],
                 name="template_version_is_unique",
@@ -103,6 +105,7 @@ class TemplateStep(models.Model):
         verbose_name = _("template step")
         verbose_name_plural = _("template steps")
         constraints = [
+            text.one_line("template_step_texts_are_of_one_line", "name", "description"),
             models.UniqueConstraint(
                 fields=["template", "step_number"],
                 name="template_step_number_is_unique",
@@ -375,6 +378,7 @@ class WorkflowStep(models.Model):
             ),
         ]
         constraints = [
+            text.one_line("step_note_is_of_one_line", "note"),
             models.UniqueConstraint(
                 fields=["shipment", "step_number"],
                 name="step_number_is_unique",

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable
 from datetime import date
 
 from accounts.models import User
-from clearance.errors import VersionConflict
 from shipments.models import Shipment
 from workflow.choices import Due
 from workflow.errors import (
@@ -96,9 +95,3 @@ def require_not_completed(step: WorkflowStep) -> None:
     """:raises StepAlreadyCompleted:"""
     if step.actual_date is not None:
         raise StepAlreadyCompleted(step=step.step_number, on=step.actual_date, department=step.get_department_display())
-
-
-def require_current(step: WorkflowStep, version: int | None) -> None:
-    """:raises VersionConflict: the caller's version isn't the step's."""
-    if version is not None and version != step.version:
-        raise VersionConflict(current=step.version)

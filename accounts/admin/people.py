@@ -131,7 +131,7 @@ class OverrideForm(VerbForm):
         coerce=lambda text: text == "yes",
         widget=forms.RadioSelect,
     )
-    reason = forms.CharField(label=_("Reason"), max_length=255, widget=forms.Textarea({"rows": 2}))
+    reason = forms.CharField(label=_("Reason"), max_length=255, widget=forms.TextInput({"size": 60}))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -168,10 +168,10 @@ def _in_words(override: Override) -> str:
     return sentence % {"right": rights.in_words(override.permission.codename), "reason": override.reason}
 
 
-def _overridden(person: User) -> SafeString:
+def _overridden(person: User) -> SafeString | str:
     kept = Override.objects.filter(user=person).select_related("permission").order_by("pk")
     lines = format_html_join("", "<li>{}</li>", ((_in_words(one),) for one in kept))
-    return format_html('<ul class="plain">{}</ul>', lines) if lines else SafeString("")
+    return format_html('<ul class="plain">{}</ul>', lines) if lines else ""
 
 
 def _override(person: User, **given: Any) -> Override:

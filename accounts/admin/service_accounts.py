@@ -334,5 +334,5 @@ class ApiKeyAdmin(ManagedDesk):
     def last_used_told(self, key: ApiKey) -> SafeString | str:
         if key.last_used_at is None:
             return gettext("never")
-        told = '{} <span class="aside below"><bdi>{}</bdi></span>'
-        return format_html(told, moment(key.last_used_at), key.last_used_from or "–")
+        from_where = key.last_used_from or "–"
+        return format_html('{} <span class="aside below"><bdi>{}</bdi></span>', moment(key.last_used_at), from_where)

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from accounts import provider, tokens
 from accounts import selectors as people
 from accounts import services as accounts
-from accounts.errors import ApiKeyRefused, ProviderUnavailable, TokenRefused
+from accounts.errors import ApiKeyRefused, ProviderUnavailable, SecondFactorOwed, TokenRefused
 from accounts.models import ApiKey, User
 from clearance import context, denials
 from clearance.api import refusals
@@ -52,10 +52,17 @@ def owes_second_factor(request: HttpRequest) -> bool:
     return request.user.owes_second_factor and not request.session.get(PROVED_ELSEWHERE)
 
 
+def _is_before_second_factor(request: Request) -> bool:
+    """Whether the action is one of those with which a second factor is set up."""
+    view = request.parser_context["view"]
+    return getattr(view, "action", None) in getattr(view, "before_second_factor", ())
+
+
 class BearerAuthentication(BaseAuthentication):
     """`Authorization: Bearer <access token>`, ours or the provider's.
 
-    Ours ends with the sign-in or the person, not only with its time; the provider's with the person.
+    Ours ends with the sign-in or the person, not only with its time; the provider's with the person. While its person
+    owes a second factor, ours is good for what the view names in `before_second_factor`, and for nothing else.
     """
 
     def authenticate(self, request: Request) -> tuple[User, _Claims] | None:
@@ -72,6 +79,9 @@ class BearerAuthentication(BaseAuthentication):
         if user is None:
             raise exceptions.AuthenticationFailed(_("The token was revoked. Sign in again."))
         accounts.note_actor(user)
+        if isinstance(claims, tokens.Claims) and user.owes_second_factor and not _is_before_second_factor(request):
+            request.user, request.auth = user, claims  # whoever renders the refusal would ask here again
+            raise SecondFactorOwed
         return user, claims
 
     @staticmethod

@@ -127,5 +127,6 @@ class Migration(migrations.Migration):
                 "identity_subject", "email_verified_at", "unlocked_at", "signed_out_at", "created_at",
                 "updated_at",
             ],
+            added=["is_service"],
         ),
     ]

@@ -138,7 +138,7 @@ class CallbackPage(_OurSettings, OIDCAuthenticationCallbackView):
 
         :raises SignInNotBegun: this browser began none at all (`is_stray`), as anybody's may; that stays in the log.
         """
-        list(BrowserSession.objects.select_for_update().filter(pk=request.session.session_key))
+        list(BrowserSession.objects.select_for_update().filter(pk=BrowserSession.kept_as(request.session.session_key)))
         request.session = type(request.session)(request.session.session_key)
         states = request.session.get(_STATES)
         if not states:

@@ -300,7 +300,7 @@ def own_sign_in(request: HttpRequest) -> HttpResponse:
             request,
             _("Your sign-in"),
             codes=codes,
-            enrolment=accounts.pending_second_factor(user),
+            enrolment=accounts.pending_second_factor(user, at=at),
             factor=SecondFactor.objects.confirmed().filter(user=user).first(),
             codes_left=accounts.backup_codes_left(user),
             browsers=_browsers(request),
@@ -313,7 +313,7 @@ def _browsers(request: HttpRequest) -> list[BrowserSession]:
     """Where one is signed in to the back office, this session first."""
     found = list(BrowserSession.objects.of(request.user, at=timezone.now()))
     for one in found:
-        one.is_here = one.session_key == request.session.session_key
+        one.is_here = one.session_key == BrowserSession.kept_as(request.session.session_key)
         one.told = browser(one.user_agent)
     return sorted(found, key=lambda one: not one.is_here)
 
@@ -324,12 +324,15 @@ def _end(request: HttpRequest) -> None:
 
 
 def _set_up(request: HttpRequest) -> None:
-    accounts.set_up_second_factor(user=request.user, at=timezone.now())
+    accounts.set_up_second_factor(user=request.user, password=request.POST.get("password", ""), **_where_and_when())
 
 
 def _enable(request: HttpRequest) -> list[str]:
     code = request.POST.get("code", "")
-    return accounts.enable_second_factor(user=request.user, code=code, at=timezone.now())
+    codes = accounts.enable_second_factor(user=request.user, code=code, at=timezone.now())
+    update_session_auth_hash(request, request.user)  # this session goes on
+    _note_opening(request)
+    return codes
 
 
 def _disable(request: HttpRequest) -> None:

@@ -39,7 +39,13 @@ class RefreshInput(StrictSerializer):
     examples=[
         OpenApiExample(
             "Signed in",
-            {"access_token": "eyJhbGciOi…", "refresh_token": "eyJhbGciOi…", "token_type": "Bearer", "user": ME},
+            {
+                "access_token": "eyJhbGciOi…",
+                "refresh_token": "eyJhbGciOi…",
+                "token_type": "Bearer",
+                "owes_second_factor": False,
+                "user": ME,
+            },
         )
     ]
 )
@@ -47,6 +53,7 @@ class TokensSerializer(serializers.Serializer):
     access_token = serializers.CharField(help_text="JWT, good for 30 minutes: `Authorization: Bearer …`.")
     refresh_token = serializers.CharField(help_text="Good once, within 7 days.")
     token_type = serializers.CharField(default="Bearer", help_text="Always `Bearer`.")
+    owes_second_factor = serializers.BooleanField(help_text="Whether one is to be set up before anything else.")
     user = MeSerializer()
 
 

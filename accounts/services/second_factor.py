@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import secrets
+import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,7 @@ from accounts.choices import MessageKind
 from accounts.errors import InvalidSecondFactorCode, SecondFactorIsOff, SecondFactorIsOn, SecondFactorRequired
 from accounts.models import BackupCode, RequiredSecondFactor, SecondFactor, User
 from accounts.services import notices, passwords, sessions
+from clearance import numerals
 from clearance.errors import NotFound
 
 _STEP = 30  # seconds that a code lasts
@@ -40,46 +42,53 @@ class Enrolment:
         return segno.make(self.otpauth_uri, error="m").png_data_uri(scale=5, border=4)
 
 
-@transaction.atomic
-def set_up_second_factor(*, user: User, at: datetime) -> Enrolment:
-    """Make a new secret, which counts once `enable_second_factor` proved that the app has it.
+def set_up_second_factor(*, user: User, password: str, at: datetime, ip_address: str | None) -> Enrolment:
+    """Make a new secret, which counts once `enable_second_factor` proved, within minutes, that the app has it.
+
+    Asks for the password, or whoever finds a session open could have the person's sign-in for good.
 
     :raises SecondFactorIsOn: there is one already.
+    :raises WrongPassword: :raises AccountLocked: the password is guessed at.
     """
+    passwords.require_current_password(user=user, password=password, at=at, ip_address=ip_address)
     secret = pyotp.random_base32()
     sealed = _cipher().encrypt(secret.encode()).decode()
-    SecondFactor.objects.bulk_create([SecondFactor(user=user, secret=sealed, created_at=at)], ignore_conflicts=True)
-    pending = SecondFactor.objects.filter(user=user, confirmed_at=None)
-    if not pending.update(secret=sealed, created_at=at):
-        raise SecondFactorIsOn
+    with transaction.atomic():
+        SecondFactor.objects.bulk_create([SecondFactor(user=user, secret=sealed, created_at=at)], ignore_conflicts=True)
+        unconfirmed = SecondFactor.objects.filter(user=user, confirmed_at=None)
+        if not unconfirmed.update(secret=sealed, created_at=at):
+            raise SecondFactorIsOn
     return _enrolment(user, secret)
 
 
-def pending_second_factor(user: User) -> Enrolment | None:
-    """The set-up that still lacks its first code; None: there is none."""
-    factor = SecondFactor.objects.filter(user=user, confirmed_at=None).first()
+def pending_second_factor(user: User, *, at: datetime) -> Enrolment | None:
+    """The set-up that still lacks its first code; None: there is none, or none that the password was just asked for."""
+    factor = SecondFactor.objects.pending(at=at).filter(user=user).first()
     secret = factor and _secret(factor)
     return _enrolment(user, secret) if secret else None
 
 
 @transaction.atomic
-def enable_second_factor(*, user: User, code: str, at: datetime) -> list[str]:
+def enable_second_factor(*, user: User, code: str, at: datetime, but: uuid.UUID | None = None) -> list[str]:
     """Turn the second factor on with its first code; return ten backup codes, which nobody can read again.
 
-    :raises SecondFactorIsOff: nothing was set up. :raises SecondFactorIsOn: it is on already.
+    Every other sign-in and session ends (`but` is the sign-in that stays): they were opened with the password alone.
+
+    :raises SecondFactorIsOff: nothing was set up, or too long ago. :raises SecondFactorIsOn: it is on already.
     :raises InvalidSecondFactorCode: the code is wrong.
     """
-    factor = SecondFactor.objects.filter(user=user).first()
+    if SecondFactor.objects.confirmed().filter(user=user).exists():
+        raise SecondFactorIsOn
+    factor = SecondFactor.objects.pending(at=at).filter(user=user).first()
     if factor is None:
         raise SecondFactorIsOff
-    if factor.confirmed_at is not None:
-        raise SecondFactorIsOn
     step = _step_of(factor, code, at=at)
     if step is None:
         raise InvalidSecondFactorCode(user_id=user.pk)
     unconfirmed = SecondFactor.objects.filter(pk=factor.pk, secret=factor.secret, confirmed_at=None)
     if not unconfirmed.update(confirmed_at=at, last_step=step):
         raise SecondFactorIsOn
+    sessions.sign_out_everywhere(user=user, at=at, but=but)
     return _new_codes(user)
 
 
@@ -127,7 +136,7 @@ def reset_second_factor(*, user_id: int, by: User, at: datetime) -> None:
 
 @transaction.atomic
 def require_second_factor(*, roles: Collection[str], by: User) -> None:
-    """Have exactly these roles need a second factor in the back office, from the next request on.
+    """Have exactly these roles need a second factor, in the back office and at the API, from the next request on.
 
     :raises Forbidden: `by` lacks the permission, which administrators have by their role.
     :raises AdministratorsOnly: somebody else decides about the role of administrators.
@@ -168,7 +177,7 @@ def backup_codes_left(user: User) -> int:
 
 def _step_of(factor: SecondFactor, code: str, *, at: datetime) -> int | None:
     """The half minute that a code belongs to: this one, or its neighbours, as clocks drift; None: it is wrong."""
-    secret, given = _secret(factor), "".join(code.split())
+    secret, given = _secret(factor), "".join(numerals.in_ascii(code).split())
     if not secret:
         return None
     totp, now = pyotp.TOTP(secret, interval=_STEP), int(at.timestamp()) // _STEP
@@ -200,7 +209,7 @@ def _forget(user: User, *, at: datetime) -> None:
 
 
 def _hash(code: str) -> str:
-    plain = "".join(letter for letter in code.lower() if letter in _LETTERS)
+    plain = "".join(letter for letter in numerals.in_ascii(code).lower() if letter in _LETTERS)
     return hashlib.sha256(plain.encode()).hexdigest()
 
 

@@ -13,7 +13,7 @@ from django.db import transaction
 from accounts import rules, tokens
 from accounts.errors import InvalidCredentials, TokenRefused
 from accounts.models import BrowserSession, FailedSignIns, SignIn, Ticket, User
-from clearance import context
+from clearance import context, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def open_sign_in(*, user: User, at: datetime, ip_address: str | None, user_agent
     opened = SignIn(
         user=user,
         ip_address=ip_address,
-        user_agent=user_agent[:200],
+        user_agent=text.tidied(user_agent)[:200],
         created_at=at,
         last_used_at=at,
         expires_at=at + settings.REFRESH_TOKEN_LIFETIME,

@@ -41,7 +41,7 @@ def is_in(client: Client) -> bool:
 
 def enrolled(user: User) -> tuple[str, list[str]]:
     at = timezone.now() - timedelta(hours=1)
-    secret = accounts.set_up_second_factor(user=user, at=at).secret
+    secret = accounts.set_up_second_factor(user=user, password=PASSWORD, at=at, ip_address=None).secret
     return secret, accounts.enable_second_factor(user=user, code=pyotp.TOTP(secret).at(at), at=at)
 
 
@@ -185,7 +185,7 @@ class TestARoleThatRequiresASecondFactor:
 
     def test_lets_people_work_once_they_have_set_it_up(self, cc_clerk):
         client, _ = signs_in(cc_clerk)
-        client.post(OWN, {"do": "set_up"})
+        client.post(OWN, {"do": "set_up", "password": PASSWORD})
         secret = client.get(OWN).context["enrolment"].secret
 
         answer = client.post(OWN, {"do": "enable", "code": pyotp.TOTP(secret).at(timezone.now())})
@@ -193,6 +193,15 @@ class TestARoleThatRequiresASecondFactor:
         assert len(answer.context["codes"]) == 10
         assert is_in(client)
         assert client.get("/api/v1/users/me").status_code == 200
+
+    def test_ends_the_other_sessions_of_whoever_set_it_up(self, cc_clerk):
+        client, there = signs_in(cc_clerk)[0], signs_in(cc_clerk)[0]
+        client.post(OWN, {"do": "set_up", "password": PASSWORD})
+        secret = client.get(OWN).context["enrolment"].secret
+
+        client.post(OWN, {"do": "enable", "code": pyotp.TOTP(secret).at(timezone.now())})
+
+        assert (is_in(client), is_in(there)) == (True, False)
 
     def test_begins_with_the_next_click_of_who_is_signed_in(self, cc_head, administrator):
         client = pages.signed_in(cc_head)
@@ -218,7 +227,7 @@ class TestARoleThatRequiresASecondFactor:
 class TestThePageOfOnesOwnSignIn:
     def test_turns_the_second_factor_on_and_off(self, cc_clerk):
         client = pages.signed_in(cc_clerk)
-        client.post(OWN, {"do": "set_up"})
+        client.post(OWN, {"do": "set_up", "password": PASSWORD})
         shown = client.get(OWN)
         code = pyotp.TOTP(shown.context["enrolment"].secret).at(timezone.now())
 
@@ -230,11 +239,27 @@ class TestThePageOfOnesOwnSignIn:
         assert told == [("success", "The second factor is off.")]
         assert not SecondFactor.objects.exists()
 
+    def test_asks_for_the_password_before_it_shows_a_secret(self, cc_clerk):
+        client = pages.signed_in(cc_clerk)
+
+        client.post(OWN, {"do": "set_up"})
+
+        assert client.get(OWN).context["enrolment"] is None
+        assert not SecondFactor.objects.exists()
+
+    def test_says_how_somebody_gets_a_password_who_has_none(self, cc_clerk):
+        cc_clerk.set_unusable_password()
+        cc_clerk.save()
+
+        assert "Forgotten the password?" in pages.words(pages.signed_in(cc_clerk).get(OWN).content.decode())
+
     @pytest.mark.parametrize(
         ("given", "said"),
         [
             ({"do": "enable", "code": "123456"}, "No second factor is set up"),
             ({"do": "disable", "password": "Wrong-9"}, "The current password is wrong"),
+            ({"do": "set_up", "password": "Wrong-9"}, "The current password is wrong"),
+            ({"do": "set_up"}, "The current password is wrong"),
             ({"do": "new_codes"}, "The current password is wrong"),
         ],
     )

@@ -109,7 +109,7 @@ class TestTheAddress:
 class TestTheSecondFactor:
     def test_is_set_up_asked_for_and_turned_off(self, cc_clerk):
         client = signed_in(cc_clerk)
-        made = client.post(f"{AUTH}/2fa/setup").json()
+        made = client.post(f"{AUTH}/2fa/setup", {"password": PASSWORD}).json()
         assert made.keys() == {"secret", "otpauth_uri", "qr_code"}
         wrong = client.post(f"{AUTH}/2fa/enable", {"totp_code": "no code"})
         assert error_of(wrong, 401)["code"] == "INVALID_2FA_CODE"
@@ -127,10 +127,10 @@ class TestTheSecondFactor:
 
     def test_is_not_set_up_twice(self, cc_clerk):
         client = signed_in(cc_clerk)
-        secret = client.post(f"{AUTH}/2fa/setup").json()["secret"]
+        secret = client.post(f"{AUTH}/2fa/setup", {"password": PASSWORD}).json()["secret"]
         client.post(f"{AUTH}/2fa/enable", {"totp_code": code_of(secret)})
 
-        assert error_of(client.post(f"{AUTH}/2fa/setup"), 409)["code"] == "SECOND_FACTOR_IS_ON"
+        assert error_of(client.post(f"{AUTH}/2fa/setup", {"password": PASSWORD}), 409)["code"] == "SECOND_FACTOR_IS_ON"
 
     def test_is_not_turned_off_where_the_role_requires_it(self, cc_clerk, administrator):
         accounts.require_second_factor(roles=["PPR"], by=administrator)
@@ -138,6 +138,34 @@ class TestTheSecondFactor:
         answer = signed_in(cc_clerk).post(f"{AUTH}/2fa/disable", {"password": PASSWORD})
 
         assert error_of(answer, 403)["code"] == "SECOND_FACTOR_REQUIRED"
+
+    def test_is_set_up_first_where_the_role_requires_it_and_then_all_goes_on(self, cc_clerk, administrator):
+        earlier = bearer(log_in(cc_clerk))
+        accounts.require_second_factor(roles=["PPR"], by=administrator)
+        entered = log_in(cc_clerk)
+        renewed = APIClient().post(f"{AUTH}/refresh", {"refresh_token": entered.json()["refresh_token"]})
+        client = bearer(renewed)
+
+        told = [answer.json()["owes_second_factor"] for answer in (entered, renewed)]
+        refused = [error_of(one.get("/api/v1/users/me"), 403)["code"] for one in (earlier, bearer(entered), client)]
+        secret = client.post(f"{AUTH}/2fa/setup", {"password": PASSWORD}).json()["secret"]
+        still = error_of(client.get("/api/v1/users/me"), 403)["code"]
+        codes = client.post(f"{AUTH}/2fa/enable", {"totp_code": code_of(secret)}).json()["backup_codes"]
+
+        assert told == [True, True]
+        assert {*refused, still} == {"SECOND_FACTOR_OWED"}
+        assert client.get("/api/v1/users/me").status_code == 200
+        assert earlier.get("/api/v1/users/me").status_code == 401
+        again = log_in(cc_clerk, totp_code=codes[0])
+        assert again.json()["owes_second_factor"] is False
+        assert bearer(again).get("/api/v1/users/me").status_code == 200
+
+    def test_is_not_set_up_by_whoever_found_a_token(self, cc_clerk):
+        client = signed_in(cc_clerk)
+
+        for body, status in (({}, 400), ({"password": "Wrong-9"}, 401)):
+            assert client.post(f"{AUTH}/2fa/setup", body).status_code == status
+        assert not SecondFactor.objects.exists()
 
     def test_takes_no_unknown_field(self, cc_clerk):
         body = {"totp_code": "1", "secret": "x"}

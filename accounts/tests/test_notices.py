@@ -24,7 +24,7 @@ def told(person) -> list[str]:
 @pytest.fixture
 def enrolled(cc_clerk, noon) -> None:
     """The clerk has a second factor."""
-    made = accounts.set_up_second_factor(user=cc_clerk, at=noon)
+    made = accounts.set_up_second_factor(user=cc_clerk, password=PASSWORD, at=noon, ip_address=None)
     accounts.enable_second_factor(user=cc_clerk, code=code_of(made.secret, noon), at=noon)
 
 
@@ -89,7 +89,7 @@ class TestASecondFactorTurnedOff:
         assert told(cast.cc_clerk) == ["second_factor_off"]
 
     def test_that_was_never_on_is_no_news(self, cc_clerk, administrator, noon):
-        accounts.set_up_second_factor(user=cc_clerk, at=noon)
+        accounts.set_up_second_factor(user=cc_clerk, password=PASSWORD, at=noon, ip_address=None)
 
         accounts.reset_second_factor(user_id=cc_clerk.pk, by=administrator, at=noon)
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
+from django.contrib.auth.hashers import check_password, make_password
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -14,6 +15,7 @@ from accounts.choices import Purpose
 from accounts.errors import AccountLocked, LinkRefused, PasswordReused, WeakPassword, WrongPassword
 from accounts.models import OldPassword, SignIn, Ticket, User
 from audit.models import AuditEntry
+from clearance import settings as the_products
 from clearance.errors import Forbidden
 from clearance.tests import races
 from clearance.tests.cast import PASSWORD
@@ -64,6 +66,17 @@ def token_of(ticket: Ticket) -> str:
 def asked_for_reset(user, *, at) -> str:
     accounts.request_reset(email=user.email, at=at)
     return token_of(Ticket.objects.filter(purpose=Purpose.RESET).latest("created_at"))
+
+
+class TestThePassword:
+    def test_is_kept_as_an_argon2_hash_of_full_cost(self, settings):
+        settings.PASSWORD_HASHERS = the_products.PASSWORD_HASHERS  # the other tests have a quick one
+
+        kept = make_password(PASSWORD)
+
+        assert re.match(r"argon2\$argon2id\$v=19\$m=102400,t=2,p=8\$", kept)
+        assert check_password(PASSWORD, kept)
+        assert not check_password(PASSWORD.lower(), kept)
 
 
 class TestChangingOnesPassword:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pyotp
@@ -7,12 +8,14 @@ import pytest
 from django.conf import settings as configured
 
 from accounts import services as accounts
+from accounts import tokens
 from accounts.errors import (
     AccountLocked,
     InvalidSecondFactorCode,
     SecondFactorIsOff,
     SecondFactorIsOn,
     SecondFactorRequired,
+    TokenRefused,
     TotpRequired,
     WrongPassword,
 )
@@ -46,20 +49,20 @@ def own(user, *, at, password=PASSWORD):
 def enrolled(cast, noon):
     """The clerk's secret and backup codes; the app was set up an hour ago."""
     at = noon - timedelta(hours=1)
-    made = accounts.set_up_second_factor(user=cast.cc_clerk, at=at)
+    made = accounts.set_up_second_factor(user=cast.cc_clerk, password=PASSWORD, at=at, ip_address=None)
     return made.secret, accounts.enable_second_factor(user=cast.cc_clerk, code=code_of(made.secret, at), at=at)
 
 
 class TestSettingUp:
     def test_offers_the_secret_as_text_address_and_picture(self, cast, noon):
-        made = accounts.set_up_second_factor(user=cast.cc_clerk, at=noon)
+        made = accounts.set_up_second_factor(user=cast.cc_clerk, password=PASSWORD, at=noon, ip_address=None)
 
         address = pyotp.parse_uri(made.otpauth_uri)
         assert (address.secret, address.name, address.issuer) == (made.secret, cast.cc_clerk.email, "Clearance")
         assert made.qr_code.startswith("data:image/png;base64,")
 
     def test_keeps_the_secret_where_nobody_reads_it(self, cast, noon):
-        secret = accounts.set_up_second_factor(user=cast.cc_clerk, at=noon).secret
+        secret = accounts.set_up_second_factor(user=cast.cc_clerk, password=PASSWORD, at=noon, ip_address=None).secret
 
         assert secret not in str(everything())
         told = str(list(AuditEntry.objects.values_list("changes", flat=True)))
@@ -67,22 +70,59 @@ class TestSettingUp:
         assert SecondFactor.objects.get().secret not in told
 
     def test_asks_for_no_code_before_the_first_one(self, cast, noon):
-        accounts.set_up_second_factor(user=cast.cc_clerk, at=noon)
+        accounts.set_up_second_factor(user=cast.cc_clerk, password=PASSWORD, at=noon, ip_address=None)
 
         assert sign_in(cast.cc_clerk, at=noon)
 
     def test_may_begin_anew_with_another_secret(self, cast, noon):
-        first, second = (accounts.set_up_second_factor(user=cast.cc_clerk, at=noon) for _ in range(2))
+        first, second = (accounts.set_up_second_factor(**own(cast.cc_clerk, at=noon)) for _ in range(2))
 
-        assert accounts.pending_second_factor(cast.cc_clerk) == second
+        assert accounts.pending_second_factor(cast.cc_clerk, at=noon) == second
         with refused(InvalidSecondFactorCode, "INVALID_2FA_CODE"):
             accounts.enable_second_factor(user=cast.cc_clerk, code=code_of(first.secret, noon), at=noon)
 
     def test_is_refused_where_there_is_one(self, cast, noon, enrolled):
         with refused(SecondFactorIsOn, "SECOND_FACTOR_IS_ON"):
-            accounts.set_up_second_factor(user=cast.cc_clerk, at=noon)
+            accounts.set_up_second_factor(user=cast.cc_clerk, password=PASSWORD, at=noon, ip_address=None)
         with refused(SecondFactorIsOn, "SECOND_FACTOR_IS_ON"):
             accounts.enable_second_factor(user=cast.cc_clerk, code=code_of(enrolled[0], noon), at=noon)
+
+    def test_needs_the_password(self, cast, noon):
+        with refused(WrongPassword, "INVALID_CREDENTIALS"):
+            accounts.set_up_second_factor(**own(cast.cc_clerk, at=noon, password="Wrong-9"))
+
+        assert not SecondFactor.objects.exists()
+
+    def test_locks_whoever_guesses_at_the_password(self, cast, noon):
+        for _ in range(5):
+            with pytest.raises(WrongPassword):
+                accounts.set_up_second_factor(**own(cast.cc_clerk, at=noon, password="Wrong-9"))
+
+        with refused(AccountLocked, "ACCOUNT_LOCKED"):
+            accounts.set_up_second_factor(**own(cast.cc_clerk, at=noon))
+
+    @pytest.mark.parametrize(("minutes", "is_good"), [(14, True), (15, False)])
+    def test_is_ended_within_a_quarter_of_an_hour_or_begun_anew(self, cast, noon, minutes, is_good):
+        at = noon + timedelta(minutes=minutes)
+        made = accounts.set_up_second_factor(**own(cast.cc_clerk, at=noon))
+
+        assert accounts.pending_second_factor(cast.cc_clerk, at=at) == (made if is_good else None)
+        if is_good:
+            assert accounts.enable_second_factor(user=cast.cc_clerk, code=code_of(made.secret, at), at=at)
+        else:
+            with refused(SecondFactorIsOff, "SECOND_FACTOR_IS_OFF"):
+                accounts.enable_second_factor(user=cast.cc_clerk, code=code_of(made.secret, at), at=at)
+
+    def test_ends_every_sign_in_that_the_password_alone_opened_but_this_one(self, cast, noon):
+        here, there = (sign_in(cast.cc_clerk, at=noon) for _ in range(2))
+        kept = tokens.read(here.refresh_token, kind=tokens.Kind.REFRESH, at=noon).sign_in_id
+        made = accounts.set_up_second_factor(**own(cast.cc_clerk, at=noon))
+
+        accounts.enable_second_factor(user=cast.cc_clerk, code=code_of(made.secret, noon), at=noon, but=kept)
+
+        assert accounts.refresh(refresh_token=here.refresh_token, at=noon)
+        with pytest.raises(TokenRefused):
+            accounts.refresh(refresh_token=there.refresh_token, at=noon)
 
     def test_cannot_be_ended_before_it_was_begun(self, cast, noon):
         with refused(SecondFactorIsOff, "SECOND_FACTOR_IS_OFF"):
@@ -129,12 +169,22 @@ class TestSigningInWithASecondFactor:
         assert sign_in(cast.cc_clerk, at=noon + STEP, totp_code=code_of(enrolled[0], noon + STEP))
 
     def test_does_not_take_the_code_that_turned_it_on(self, cast, noon):
-        made = accounts.set_up_second_factor(user=cast.cc_clerk, at=noon)
+        made = accounts.set_up_second_factor(user=cast.cc_clerk, password=PASSWORD, at=noon, ip_address=None)
         code = code_of(made.secret, noon)
         accounts.enable_second_factor(user=cast.cc_clerk, code=code, at=noon)
 
         with refused(InvalidSecondFactorCode, "INVALID_2FA_CODE"):
             sign_in(cast.cc_clerk, at=noon, totp_code=code)
+
+    @pytest.mark.parametrize("digits", ["٠١٢٣٤٥٦٧٨٩", "۰۱۲۳۴۵۶۷۸۹"])
+    def test_takes_codes_in_arabic_digits(self, cast, noon, enrolled, digits):
+        in_arabic = str.maketrans("0123456789", digits)
+        code, backup = code_of(enrolled[0], noon), next(one for one in enrolled[1] if re.search(r"\d", one))
+
+        for given in (code, backup):
+            assert sign_in(cast.cc_clerk, at=noon, totp_code=given.translate(in_arabic))
+            with pytest.raises(InvalidSecondFactorCode):
+                sign_in(cast.cc_clerk, at=noon, totp_code=given)
 
     def test_takes_each_backup_code_once_as_people_type_it(self, cast, noon, enrolled):
         one, other = enrolled[1][:2]

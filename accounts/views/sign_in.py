@@ -41,6 +41,7 @@ def _answer(tokens: accounts.Tokens) -> Response:
             "access_token": tokens.access_token,
             "refresh_token": tokens.refresh_token,
             "token_type": "Bearer",
+            "owes_second_factor": tokens.user.owes_second_factor,
             "user": MeSerializer(tokens.user).data,
         }
     )
@@ -65,7 +66,10 @@ class SignInViewSet(Desk):
 
     @action(detail=False, methods=["post"], serializer_class=LoginInput)
     def login(self, request: Request) -> Response:
-        """Sign in with e-mail and password; with `totp_code` as well where there is a second factor."""
+        """Sign in with e-mail and password; with `totp_code` as well where there is a second factor.
+
+        Where the role requires one that is not set up (`owes_second_factor`), the tokens are good for that alone.
+        """
         given = self.validated(request)
         where = {"ip_address": _here(), "user_agent": request.headers.get("User-Agent", "")}
         return _answer(accounts.sign_in(**given, **where, at=timezone.now()))
@@ -100,7 +104,7 @@ class SignInViewSet(Desk):
     change_password=extend_schema(responses={204: None}),
     send_verification=extend_schema(request=None, responses={204: None}),
     verify_email=extend_schema(responses={204: None}),
-    setup=extend_schema(request=None, responses=EnrolmentSerializer),
+    setup=extend_schema(responses=EnrolmentSerializer),
     enable=extend_schema(responses=BackupCodesSerializer),
     disable=extend_schema(responses={204: None}),
     regenerate_backup_codes=extend_schema(responses=BackupCodesSerializer),
@@ -110,6 +114,7 @@ class OwnSignInViewSet(Desk):
 
     authentication_classes = (BearerAuthentication, KeyAuthentication)  # of which the second is told to stay out
     permission_classes = (IsAuthenticated, IsPerson)
+    before_second_factor = ("setup", "enable", "logout_all")
 
     def get_queryset(self) -> QuerySet[SignIn]:
         return SignIn.objects.live(at=timezone.now()).filter(user=self.request.user)
@@ -144,17 +149,16 @@ class OwnSignInViewSet(Desk):
         accounts.verify_email(**self.validated(request), by=request.user, at=timezone.now())
         return done()
 
-    @action(detail=False, methods=["post"], url_path="2fa/setup")
+    @action(detail=False, methods=["post"], url_path="2fa/setup", serializer_class=CurrentPasswordInput)
     def setup(self, request: Request) -> Response:
         """Get a secret for an authenticator app; it counts once `/auth/2fa/enable` proved that the app has it."""
-        made = accounts.set_up_second_factor(user=request.user, at=timezone.now())
-        return Response(EnrolmentSerializer(made).data)
+        return Response(EnrolmentSerializer(accounts.set_up_second_factor(**self.own(request))).data)
 
     @action(detail=False, methods=["post"], url_path="2fa/enable", serializer_class=CodeInput)
     def enable(self, request: Request) -> Response:
-        """Turn the second factor on with a code of the app."""
-        code = self.validated(request)["totp_code"]
-        codes = accounts.enable_second_factor(user=request.user, code=code, at=timezone.now())
+        """Turn the second factor on with a code of the app; every other sign-in and session ends."""
+        code, here = self.validated(request)["totp_code"], getattr(request.auth, "sign_in_id", None)
+        codes = accounts.enable_second_factor(user=request.user, code=code, at=timezone.now(), but=here)
         return Response({"backup_codes": codes})
 
     @action(detail=False, methods=["post"], url_path="2fa/disable", serializer_class=CurrentPasswordInput)

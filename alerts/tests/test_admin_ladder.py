@@ -10,6 +10,7 @@ from django.utils.html import strip_tags
 
 from alerts.models import Alert, EscalationRule, Holiday, SweepRun
 from alerts.tests import late
+from audit import services as audit
 from clearance.tests import recipes
 from clearance.tests.processes import eventually
 
@@ -162,6 +163,10 @@ class TestTheSweepRuns:
 
 @pytest.mark.django_db(transaction=True)
 class TestTheHealth:
+    @pytest.fixture(autouse=True)
+    def all_is_sealed(self):
+        audit.seal(at=late.now())
+
     def ask(self, client) -> dict:
         return client.get("/api/v1/health").json()
 

@@ -177,6 +177,7 @@ Trail of Clearance, exported {at}
 entries.csv      the entries, to read
 entries.jsonl    the same as they were sealed, each with its seal, its place in it and the path to the seal's root
 seals.jsonl      the chain of seals, from the first that these entries need to the newest
+timeline.html    in an evidence pack: the same as a page to read; the entry of the pack itself tells its SHA-256
 verify_trail.py  checks all this by itself; it needs Python 3.9 or newer and nothing else
 
 How to check it

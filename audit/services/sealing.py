@@ -19,9 +19,11 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
+from django.db.models import Max
+from psycopg.errors import SerializationFailure
 
-from audit.models import AuditEntry
+from audit.models import AuditEntry, Seal
 from audit.services import merkle
 
 log = logging.getLogger("clearance.audit")
@@ -30,8 +32,6 @@ NOTHING_BEFORE = "0" * 64  # the hash before the first seal's
 LATEST = timedelta(hours=1)  # after which an entry that was not visible yet is not sealed any more
 MOST_ENTRIES = 10_000  # of one seal: proving one of them takes the hashes of all
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
-# Any number that no other part of the product locks.
-_ONE_SEALER_AT_A_TIME = 7_300_418
 
 Range = tuple[int, int]
 """Ids from the first to the last, both included."""
@@ -88,13 +88,13 @@ class SealReport:
 
 
 def seal(*, at: datetime) -> SealReport:
-    """Seal every visible entry that no seal covers; where another sealer is at it, do nothing.
+    """Seal every visible entry that no seal covers; where another sealer was faster, leave it to that one.
 
     Each seal is a transaction of its own: what a killed sealer left, the next one does. The hashes also go to the log,
     where whoever rewrites the database does not reach them.
     """
     report = SealReport()
-    while (made := _seal_next(at=at)) is not None:
+    while (made := _seal_unless_another_does(at=at)) is not None:
         report.seals += 1
         report.entries += made.entry_count
         report.newest_number, report.newest_hash = made.number, made.seal_hash
@@ -103,13 +103,22 @@ def seal(*, at: datetime) -> SealReport:
     return report
 
 
+def _seal_unless_another_does(*, at: datetime) -> Header | None:
+    """Make the next seal. Of two sealers the chain takes one; a lock to choose by could be held by anybody."""
+    before = _newest_number()
+    try:
+        return _seal_next(at=at)
+    except OperationalError as error:
+        if isinstance(error.__cause__, SerializationFailure) and _newest_number() > before:
+            return None
+        raise
+
+
 @transaction.atomic
 def _seal_next(*, at: datetime) -> Header | None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_ONE_SEALER_AT_A_TIME])
-        if not cursor.fetchone()[0]:
-            return None
     newest, coverage = _recent_coverage()
+    if newest and newest.covered() and newest.at - at > LATEST:
+        log.warning("the clock stands before seal %d of %s: it was wrong then, or is now", newest.number, newest.at)
     found = sorted(read_entries(coverage.gaps(until=last_id()), most=MOST_ENTRIES), key=lambda entry: int(entry["id"]))
     if not found:
         return None
@@ -127,6 +136,10 @@ def _seal_next(*, at: datetime) -> Header | None:
     _append(sealed)
     transaction.on_commit(partial(_tell, sealed))
     return sealed
+
+
+def _newest_number() -> int:
+    return Seal.objects.aggregate(newest=Max("number"))["newest"] or 0
 
 
 def _append(header: Header) -> None:
@@ -153,14 +166,16 @@ class Coverage:
         self.floor = 0
         self.ranges: list[Range] = []  # in order, disjoint
         self.never: list[Range] = [(LOWEST, 0)]  # settled without a seal: used by nobody, or by whoever rolled back
-        self._recent: deque[Header] = deque()
+        self._recent: deque[tuple[datetime, int]] = deque()  # of each seal that is not settled: when, and how far
 
     def follow(self, header: Header, ranges: Sequence[Range]) -> bool:
         """Take the next seal in; False if it covers what is settled or covered already."""
         are_new = [self._add(one) for one in ranges]
-        while self._recent and header.at - self._recent[0].at >= LATEST:
-            self._settle(self._recent.popleft().highest_id)
-        self._recent.append(header)
+        # One that says to be younger than the next was made by a wrong clock: it counts from the next one on.
+        self._recent = deque((min(at, header.at), highest_id) for at, highest_id in self._recent)
+        while self._recent and header.at - self._recent[0][0] >= LATEST:
+            self._settle(self._recent.popleft()[1])
+        self._recent.append((header.at, header.highest_id))
         return all(are_new)
 
     def _add(self, one: Range) -> bool:

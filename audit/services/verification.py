@@ -1,4 +1,4 @@
-"""Verification: recompute everything that was sealed, and look whether the trail is still armed.
+"""Verification: recompute everything that was sealed, compare records with it, and look whether the trail is armed.
 
 It reads the chain from its beginning and the entries seal by seal, in memory that does not grow with them, and raises
 for nothing that it finds: whoever forged a row may have put anything there.
@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from itertools import groupby, islice
+from datetime import UTC, datetime, timedelta
+from itertools import chain, groupby, islice
 from typing import NamedTuple
 
 from django.db import connection
@@ -18,6 +18,7 @@ from django.db import connection
 from audit.errors import NoAnchor
 from audit.services import merkle
 from audit.services.arms import disarmed
+from audit.services.comparison import differences
 from audit.services.sealing import (
     HIGHEST,
     LAST_ID,
@@ -36,6 +37,7 @@ from audit.services.sealing import (
     read_headers,
 )
 
+SEALED_WITHIN = timedelta(minutes=10)
 _SEALS_AT_A_TIME = 200
 _NAMED = 5  # ranges of ids that a sentence names
 
@@ -56,7 +58,7 @@ class Finding(NamedTuple):
 
 @dataclass(slots=True)
 class VerificationReport:
-    """What was looked at, and what is wrong.
+    """What was looked at, and what is wrong. `remarks` are of what is odd, and breaks nothing.
 
     `waiting` entries have no seal yet, the oldest since `waiting_since` (ISO 8601, UTC). Up to the seal `anchored`,
     sealed at `anchored_at`, anchors prove that nobody made the chain anew, not even the server's superuser.
@@ -66,6 +68,7 @@ class VerificationReport:
     entries: int = 0
     newest: Anchor | None = None
     findings: list[Finding] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     waiting: int = 0
     waiting_since: str = ""
     anchored: int | None = None
@@ -91,9 +94,25 @@ def anchors_in(text: str) -> list[Anchor]:
     return found
 
 
-def verify(*, anchors: Iterable[Anchor] = ()) -> VerificationReport:
-    """Check the chain, every sealed entry and the triggers; and with anchors that nobody made the chain anew."""
-    return _Verification(anchors).run()
+def verify(*, anchors: Iterable[Anchor] = (), at: datetime | None = None, in_full: bool = False) -> VerificationReport:
+    """Check the chain, every sealed entry, what the records hold, and that the trail is armed.
+
+    With anchors also that nobody made the chain anew; with `at` that nothing waited for its seal for longer than
+    `SEALED_WITHIN` by then; `in_full` reads whole histories rather than a sample.
+    """
+    report = _Verification(anchors).run()
+    report.findings += map(Finding, chain(disarmed(), differences(in_full=in_full)))
+    if at is not None and report.waiting and _since(report) < at - SEALED_WITHIN:
+        report.findings.append(Finding(f"Nothing was sealed since {report.waiting_since}: sealing stands still."))
+    return report
+
+
+def _since(report: VerificationReport) -> datetime:
+    """Since when the oldest entry waits; one that was forged may hold what is no moment."""
+    try:
+        return datetime.fromisoformat(report.waiting_since)
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 class _Verification:
@@ -115,7 +134,6 @@ class _Verification:
         self._look_behind()
         self._look_ahead()
         self._compare_with_anchors()
-        self.report.findings += map(Finding, disarmed())
         return self.report
 
     def _find(self, sentence: str, seal: int | None = None) -> None:
@@ -140,8 +158,9 @@ class _Verification:
             self._find(f"Seal {number} does not say when it was made, or which entries it covers.", number)
             return None
         if self.made_at and self.made_at - header.at > LATEST:
-            self._find(
-                f"Seal {number} was made long before the one that it follows: one of their times is wrong.", number
+            self.report.remarks.append(
+                f"Seal {number} says to be of {header.sealed_at}, and the one before it of"
+                f" {self.made_at.isoformat()}: the sealer's clock was wrong at one of them."
             )
         self.made_at = header.at
         self.highest_id = max(self.highest_id, ranges[-1][1])

@@ -23,11 +23,11 @@ from django.utils import timezone
 from accounts import services as accounts
 from accounts.models import User
 from audit.tests import trails
-from audit.tests.trails import ADDRESS, FROM_THERE, REQUEST, Told
+from audit.tests.trails import ADDRESS, FROM_THERE, OURS, REQUEST, Told
 from clearance import context, sheets
 from clearance.clock import day_of
 from clearance.tests import callers, pages, recipes
-from clearance.tests.cast import Cast
+from clearance.tests.cast import PASSWORD, Cast
 from shipments.models import Shipment
 from workflow.models import WorkflowStep
 
@@ -86,14 +86,14 @@ class Stage:
 
     def calls(self, by: User, method: str, address: str, body: Any = None, **options: Any) -> Any:
         client = callers.signed_in(by)
-        self.begins("api", by, ip_address=ADDRESS, request_id=REQUEST)
+        self.begins("api", by, ip_address=ADDRESS, request_id=OURS)
         answer = getattr(client, method)(f"/api/v1/{address}", body, **FROM_THERE, **options)
         assert answer.status_code < 300, answer.content
         return answer
 
     def posts(self, by: User, address: str, given: dict[str, Any] | None = None) -> Any:
         client = pages.signed_in(by)
-        self.begins("admin", by, ip_address=ADDRESS, request_id=REQUEST)
+        self.begins("admin", by, ip_address=ADDRESS, request_id=OURS)
         answer = client.post(address, given or {}, **FROM_THERE)
         is_refused = answer.status_code == 200 and "form" in (answer.context or {}) and answer.context["form"].errors
         assert answer.status_code in (200, 302), answer.content
@@ -121,7 +121,7 @@ class Stage:
 def enrolled(person: User, *, ago: timedelta = timedelta(hours=1)) -> list[str]:
     """Set up a second factor for somebody, some time ago; return the backup codes."""
     at = timezone.now() - ago
-    secret = accounts.set_up_second_factor(user=person, at=at).secret
+    secret = accounts.set_up_second_factor(user=person, password=PASSWORD, at=at, ip_address=None).secret
     return accounts.enable_second_factor(user=person, code=pyotp.TOTP(secret).at(at), at=at)
 
 

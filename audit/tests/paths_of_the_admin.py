@@ -33,7 +33,7 @@ from accounts.tests.people import denied, right, role
 from alerts.models import Alert, EscalationRule, Holiday, SweepRun
 from alerts.tests import late
 from audit.tests.paths import Stage, enrolled, path
-from audit.tests.trails import ADDRESS, FROM_THERE, REQUEST, Told, changed, created, deleted, moment
+from audit.tests.trails import ADDRESS, FROM_THERE, OURS, Told, changed, created, deleted, moment
 from clearance.tests import pages, providers, recipes
 from clearance.tests.cast import PASSWORD
 from outbox.choices import Delivery
@@ -59,7 +59,7 @@ def deleting(record: Model) -> str:
 @path("admin: sign in")
 def _(stage: Stage) -> list[Told]:
     person = stage.cast.cc_clerk
-    stage.begins("admin", person, ip_address=ADDRESS, request_id=REQUEST)
+    stage.begins("admin", person, ip_address=ADDRESS, request_id=OURS)
     Client().post(reverse("admin:login"), {"username": person.email, "password": PASSWORD}, **FROM_THERE)
     person.refresh_from_db()
     return [changed(person, last_login=[None, moment(person.last_login)])]
@@ -70,7 +70,7 @@ def _(stage: Stage) -> list[Told]:
     person, codes = stage.cast.cc_clerk, enrolled(stage.cast.cc_clerk)
     browser = Client()
     browser.post(reverse("admin:login"), {"username": person.email, "password": PASSWORD}, **FROM_THERE)
-    stage.begins("admin", person, ip_address=ADDRESS, request_id=REQUEST)
+    stage.begins("admin", person, ip_address=ADDRESS, request_id=OURS)
     browser.post(reverse("admin:login_code"), {"code": codes[0]}, **FROM_THERE)
     person.refresh_from_db()
     spent = person.backup_codes.exclude(used_at=None).get()
@@ -87,7 +87,7 @@ def _(stage: Stage) -> list[Told]:
         provider.told(claims={"email": person.email, "email_verified": True})
         with override_settings(OIDC_ISSUER=provider.url, OIDC_CLIENT_ID=providers.CLIENT_ID):
             back = providers.way_back(browser)
-            stage.begins("admin", person, ip_address=ADDRESS, request_id=REQUEST)
+            stage.begins("admin", person, ip_address=ADDRESS, request_id=OURS)
             browser.get(back, **FROM_THERE)
     person.refresh_from_db()
     return [
@@ -98,7 +98,7 @@ def _(stage: Stage) -> list[Told]:
 
 @path("admin: forget one's password")
 def _(stage: Stage) -> list[Told]:
-    stage.begins("admin", None, ip_address=ADDRESS, request_id=REQUEST)
+    stage.begins("admin", None, ip_address=ADDRESS, request_id=OURS)
     Client().post(reverse("admin_password_reset"), {"email": stage.cast.cc_clerk.email}, **FROM_THERE)
     return [created(Ticket.objects.get(), purpose="reset"), created(Message.objects.get(), kind="password_reset")]
 
@@ -108,7 +108,7 @@ def _(stage: Stage) -> list[Told]:
     person = stage.cast.cc_clerk
     accounts.request_reset(email=person.email, at=stage.at)
     ticket = Ticket.objects.get()
-    stage.begins("admin", person, ip_address=ADDRESS, request_id=REQUEST)
+    stage.begins("admin", person, ip_address=ADDRESS, request_id=OURS)
     given = {"token": tokens.write_ticket(ticket.pk), "password": NEW, "password2": NEW}
     Client().post(reverse("admin:new_password"), given, **FROM_THERE)
     ticket.refresh_from_db()
@@ -120,7 +120,7 @@ def _(stage: Stage) -> list[Told]:
     facts = {"email": "noor@example.com", "full_name": "Noor Newcomer", "department": "C&C", "role": "PPR"}
     person = accounts.invite(**facts, by=stage.cast.administrator, at=stage.at)
     ticket = Ticket.objects.get()
-    stage.begins("admin", person, ip_address=ADDRESS, request_id=REQUEST)
+    stage.begins("admin", person, ip_address=ADDRESS, request_id=OURS)
     given = {"token": tokens.write_ticket(ticket.pk), "password": NEW, "password2": NEW}
     Client().post(reverse("admin:invitation"), given, **FROM_THERE)
     ticket.refresh_from_db()
@@ -134,7 +134,7 @@ def _(stage: Stage) -> list[Told]:
 @path("admin: set up a second factor")
 def _(stage: Stage) -> list[Told]:
     person = stage.cast.cc_clerk
-    stage.posts(person, reverse("admin:own_sign_in"), {"do": "set_up"})
+    stage.posts(person, reverse("admin:own_sign_in"), {"do": "set_up", "password": PASSWORD})
     return [created(SecondFactor.objects.get())]
 
 

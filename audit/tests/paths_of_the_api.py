@@ -121,19 +121,22 @@ def _(stage: Stage) -> list[Told]:
 
 @path("POST auth/2fa/setup")
 def _(stage: Stage) -> list[Told]:
-    stage.calls(stage.cast.cc_clerk, "post", "auth/2fa/setup")
+    stage.calls(stage.cast.cc_clerk, "post", "auth/2fa/setup", {"password": PASSWORD})
     return [created(SecondFactor.objects.get())]
 
 
 @path("POST auth/2fa/enable")
 def _(stage: Stage) -> list[Told]:
-    secret = accounts.set_up_second_factor(user=stage.cast.cc_clerk, at=stage.at).secret
+    person = stage.cast.cc_clerk
+    secret = accounts.set_up_second_factor(user=person, password=PASSWORD, at=timezone.now(), ip_address=None).secret
     body = {"totp_code": pyotp.TOTP(secret).at(timezone.now())}
-    stage.calls(stage.cast.cc_clerk, "post", "auth/2fa/enable", body)
+    stage.calls(person, "post", "auth/2fa/enable", body)
     factor = SecondFactor.objects.get()
+    person.refresh_from_db()
     return [
         changed(factor, confirmed_at=[None, moment(factor.confirmed_at)]),
-        *(created(one, user_id=stage.cast.cc_clerk.pk) for one in BackupCode.objects.all()),
+        changed(person, signed_out_at=[None, moment(person.signed_out_at)]),
+        *(created(one, user_id=person.pk) for one in BackupCode.objects.all()),
     ]
 
 

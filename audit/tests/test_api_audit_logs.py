@@ -12,6 +12,7 @@ from accounts.models import Division, User
 from alerts.tests import late
 from audit import selectors
 from audit import services as audit
+from audit.filters import _KINDS
 from audit.models import AuditEntry
 from clearance import context
 from clearance.clock import day_of
@@ -46,6 +47,7 @@ def moved(shipment, bu_clerk, noon):
     )
     assert answer.status_code == 200, answer.content
     shipment.refresh_from_db()
+    shipment.moved_by_request = answer["X-Request-ID"]
     return shipment
 
 
@@ -63,7 +65,7 @@ class TestTheAuditLogs:
         found = {line["field_name"]: line for line in lines(auditor_calls.get(LOGS, of(moved) | {"action": "changed"}))}
 
         assert found.keys() == {"eta", "eta_edit_count", "eta_change_reason", "updated_at", "version"}
-        entry = AuditEntry.objects.get(request_id="request-of-the-clerk", entity_type="shipments.shipment")
+        entry = AuditEntry.objects.get(request_id=moved.moved_by_request, entity_type="shipments.shipment")
         assert found["eta"].keys() == FIELDS
         assert found["eta"] == {
             "id": entry.pk,
@@ -78,7 +80,7 @@ class TestTheAuditLogs:
             "on_behalf_of": "",
             "channel": "api",
             "ip_address": "192.0.2.7",
-            "request_id": "request-of-the-clerk",
+            "request_id": moved.moved_by_request,
             "import_batch": "",
             "reason": "vessel rolled",
         }
@@ -183,18 +185,32 @@ class TestThePages:
 
 class TestTheFilters:
     def test_find_a_field_with_what_created_it(self, moved, auditor_calls):
-        found = lines(auditor_calls.get(LOGS, of(moved) | {"field": "eta"}))
+        for name in ("field_name", "field"):
+            found = lines(auditor_calls.get(LOGS, of(moved) | {name: "eta"}))
 
-        assert [line["field_name"] for line in found] == ["eta", None]
+            assert [line["field_name"] for line in found] == ["eta", None]
+
+    def test_find_a_kind_by_its_short_name(self, moved, auditor_calls):
+        step = moved.steps.first()
+        for short, record in (("shipment", moved), ("workflow_step", step)):
+            whole = lines(auditor_calls.get(LOGS, of(record)))
+
+            assert lines(auditor_calls.get(LOGS, of(record) | {"entity_type": short})) == whole != []
+
+    def test_have_a_short_name_for_every_kind_but_where_two_would_share_it(self):
+        short = {kind for kind, whole in _KINDS.items() if kind != whole}
+
+        assert {whole for whole in _KINDS.values() if "." in whole} == {_KINDS[one] for one in short}
+        assert "crontab_schedule" in short
 
     def test_find_a_person_a_request_a_channel_and_an_action(self, moved, auditor_calls, bu_clerk, bu_head):
         for given in (
             {"user": bu_clerk.pk},
-            {"request_id": "request-of-the-clerk"},
+            {"request_id": moved.moved_by_request},
             {"channel": "api", "action": "changed"},
         ):
             found = lines(auditor_calls.get(LOGS, given | of(moved)))
-            assert {line["request_id"] for line in found} == {"request-of-the-clerk"}, given
+            assert {line["request_id"] for line in found} == {moved.moved_by_request}, given
         assert lines(auditor_calls.get(LOGS, {"user": bu_head.pk})) == []
 
     def test_find_days_in_muscat_with_both_ends(self, auditor_calls):

@@ -16,7 +16,7 @@ from accounts.models import Absence, SignIn, User
 from alerts.models import Holiday
 from audit.services import denials
 from audit.tests import trails
-from audit.tests.trails import ADDRESS, FROM_THERE, REQUEST
+from audit.tests.trails import ADDRESS, FROM_THERE, OURS
 from clearance import sheets
 from clearance.clock import day_of
 from clearance.errors import DomainError, Forbidden
@@ -64,7 +64,7 @@ class TestAtTheApi:
         assert (entry.user_id, entry.user_name, entry.user_role) == (
             finance_clerk.pk, "Faisal Clerk", "Finance PPR",
         )  # fmt: skip
-        assert (entry.channel, entry.ip_address, entry.request_id) == ("api", ADDRESS, REQUEST)
+        assert (entry.channel, entry.ip_address, entry.request_id) == ("api", ADDRESS, OURS)
         assert everything() == before
 
     def test_the_message_is_in_english_whatever_the_person_reads(self, shipment, finance_clerk):
@@ -187,7 +187,7 @@ class TestSigningIn:
 
         (entry,) = entries
         assert told(entry) == ("accounts.user", str(cc_clerk.pk), "INVALID_CREDENTIALS", f"POST {LOGIN}")
-        assert (entry.user_id, entry.channel, entry.ip_address, entry.request_id) == (None, "api", ADDRESS, REQUEST)
+        assert (entry.user_id, entry.channel, entry.ip_address, entry.request_id) == (None, "api", ADDRESS, OURS)
         assert "not-the-password" not in str(entry.changes)
 
     def test_with_an_unknown_address_does_not_repeat_what_was_typed(self, cast):
@@ -220,7 +220,7 @@ class TestSigningIn:
         (entry,) = entries
         known = str(cc_clerk.pk) if address == cc_clerk.email else ""
         assert told(entry) == ("accounts.user", known, "INVALID_CREDENTIALS", f"POST {url}")
-        assert (entry.channel, entry.ip_address, entry.request_id) == ("admin", ADDRESS, REQUEST)
+        assert (entry.channel, entry.ip_address, entry.request_id) == ("admin", ADDRESS, OURS)
         assert "wrong-one" not in str(entry.changes)
 
     def test_at_the_admin_is_one_for_those_who_do_not_work_there(self, cc_clerk):
@@ -244,7 +244,7 @@ class TestAtTheAdmin:
         entry = entries[-1]
         assert told(entry) == ("alerts.holiday", str(holiday.pk), "PERMISSION_DENIED", f"POST {url}")
         assert (entry.user_name, entry.channel, entry.ip_address) == (cc_clerk.full_name, "admin", ADDRESS)
-        assert (entry.request_id, [one.action for one in entries].count("denied")) == (REQUEST, 1)
+        assert (entry.request_id, [one.action for one in entries].count("denied")) == (OURS, 1)
 
     def test_a_verb_that_the_person_may_not_use_is_named_with_its_record(self, shipment, cc_clerk):
         browser = pages.signed_in(cc_clerk)

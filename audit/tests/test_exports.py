@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import tracemalloc
@@ -15,6 +16,7 @@ from django.utils import timezone
 from accounts.models import Division
 from audit import exports, selectors
 from audit.models import AuditEntry
+from audit.tests import chains, trails
 from clearance.tests import recipes
 from clearance.tests.callers import error_of, fields_of, signed_in
 from shipments import services as shipments
@@ -190,7 +192,43 @@ class TestTheEvidencePack:
             entries = archive.read("entries.jsonl").splitlines()
         assert "ETA 1 Apr 2026 → 9 Apr 2026 (first of three edits), reason: vessel &lt;b&gt;rolled" in timeline
         assert "Steps (34): created" in timeline
-        assert len(entries) == selectors.under_shipment(shipment.pk).count()
+        assert len(entries) == selectors.under_shipment(shipment.pk).count() + 1
+
+    def test_is_on_record_itself_and_proves_its_page(self, shipment, auditor, auditor_calls):
+        with trails.written() as entries:
+            pack = content(auditor_calls.get(f"/api/v1/audit-logs/shipment/{shipment.pk}/evidence"))
+
+        (entry,) = entries
+        with ZipFile(io.BytesIO(pack)) as archive:
+            digest = hashlib.sha256(archive.read("timeline.html")).hexdigest()
+        assert (entry.entity_type, entry.user_id) == ("audit.evidencepack", auditor.pk)
+        about = {"entity_type": "shipments.shipment", "entity_id": str(shipment.pk), "timeline": digest}
+        assert about.items() <= entry.changes.items()
+        told = chains.verifier.verify(io.BytesIO(pack))
+        assert "timeline.html is the page that was exported." in told
+        assert not any("no seal yet" in sentence for sentence in told)
+
+    @pytest.mark.parametrize("name", ["timeline.html", "timeline2.html", "entries.csv"])
+    def test_with_another_page_is_broken(self, shipment, name):
+        pack = b"".join(exports.evidence_pack(shipment, at=timezone.now()).streaming_content)
+        forged = io.BytesIO()
+        with ZipFile(io.BytesIO(pack)) as archive, ZipFile(forged, "w") as other:
+            for one in archive.namelist():
+                text = archive.read(one)
+                other.writestr(one, text.replace(b"created", b"deleted") if one == name else text)
+            if name not in archive.namelist():
+                other.writestr(name, "<p>Another story")
+
+        assert name in chains.what_is_broken(forged.getvalue())
+        assert chains.what_is_broken(pack) == ""
+
+    def test_whose_entry_waits_for_its_seal_says_so(self, shipment, monkeypatch):
+        monkeypatch.setattr("audit.services.evidence.seal", lambda at: None)
+
+        pack = b"".join(exports.evidence_pack(shipment, at=timezone.now()).streaming_content)
+
+        told = chains.verifier.verify(io.BytesIO(pack))
+        assert "The entry that tells of timeline.html has no seal yet: nothing proves the page so far." in told
 
     def test_is_missing_where_there_is_no_shipment(self, auditor_calls):
         assert error_of(auditor_calls.get("/api/v1/audit-logs/shipment/99999999/evidence"), 404)["code"] == "NOT_FOUND"
@@ -199,5 +237,5 @@ class TestTheEvidencePack:
         for number in range(20):
             Shipment.objects.filter(pk=shipment.pk).update(vessel=f"MV {number}")
 
-        with django_assert_max_num_queries(12):
+        with django_assert_max_num_queries(22):
             b"".join(exports.evidence_pack(shipment, at=timezone.now()).streaming_content)

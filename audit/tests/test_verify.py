@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.utils import timezone
 
 from audit import services as audit
 from audit.models import AuditEntry, Seal
-from audit.services import arms
+from audit.services import arms, verification
 from audit.tests import chains, forgeries
 from audit.tests.forgeries import ask
 
@@ -54,14 +56,28 @@ class TestAWholeTrail:
         assert report.is_sound
         assert (report.anchored, report.anchored_at[:10]) == (4, "2026-03-15")
 
-    def test_names_a_seal_whose_time_cannot_be_right(self, shipment):
-        for hours in (30, 0, 0.1):
-            chains.change(shipment)
+    def test_remarks_on_a_clock_that_was_wrong_and_is_sound_all_the_same(self, shipment):
+        for hours in (0, 30, 0.1, 0.2, 31, 0.3, 2, 24 * 60, 3, 5, 7):
+            chains.change(shipment, 2)
+            chains.roll_back(shipment)
             audit.seal(at=chains.later(hours))
 
-        (finding,) = audit.verify().findings
+        report = audit.verify(at=timezone.now())
 
-        assert (finding.seal, finding.sentence.startswith("Seal 2 was made long before")) == (2, True)
+        assert report.findings == []
+        assert [remark.split(" says ")[0] for remark in report.remarks] == ["Seal 3", "Seal 6", "Seal 9"]
+        assert chains.what_is_broken(chains.exported()) == ""
+
+    def test_finds_that_sealing_stands_still(self, shipment):
+        audit.seal(at=timezone.now())
+        chains.change(shipment)
+        since, ten = AuditEntry.objects.latest("pk").at, timedelta(minutes=10)
+
+        assert audit.verify(at=since + ten).is_sound
+        (finding,) = audit.verify(at=since + ten + timedelta(seconds=1)).findings
+        assert finding.sentence.endswith("sealing stands still.")
+        audit.seal(at=since + ten)
+        assert audit.verify(at=since + 9 * ten).is_sound
 
     def test_is_read_in_pieces(self, shipment, monkeypatch):
         chains.grown(shipment)
@@ -96,12 +112,43 @@ DISARMED = [
         "CREATE OR REPLACE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN END'",
         "function audit_refuse was changed",
     ),
-    ("GRANT INSERT ON audit_auditentry TO {application}", "more with audit_auditentry than read it"),
-    ("GRANT UPDATE (root) ON audit_seal TO {application}", "more with audit_seal than read it"),
-    ("GRANT USAGE ON SEQUENCE audit_auditentry_id_seq TO {application}", "more with audit_auditentry than read it"),
+    ("GRANT INSERT ON audit_auditentry TO {application}", "more with audit_auditentry than it should: INSERT"),
+    ("GRANT UPDATE (root) ON audit_seal TO {application}", "more with audit_seal than it should: UPDATE"),
+    ("GRANT USAGE ON SEQUENCE audit_auditentry_id_seq TO {application}", "more with audit_auditentry than it should"),
     ("GRANT DELETE ON shipments_historicalshipment TO {application}", "more with shipments_historicalshipment than"),
-    ("CREATE RULE swallow AS ON INSERT TO audit_auditentry DO INSTEAD NOTHING", "audit_auditentry can swallow"),
-    ("ALTER TABLE audit_seal ENABLE ROW LEVEL SECURITY", "audit_seal can swallow"),
+    ("GRANT UPDATE (codename) ON auth_permission TO {application}", "more with auth_permission than it should: UPDATE"),
+    ("GRANT TRUNCATE ON outbox_carrier TO {application}", "more with outbox_carrier than it should: TRUNCATE"),
+    ("CREATE TABLE mine (id int); GRANT ALL ON mine TO {application}", "more with mine than it should"),
+    ("GRANT pg_write_all_data TO {application}", "The application's role is a member of others"),
+    ("ALTER ROLE {application} CREATEROLE", "or has an attribute that it does not need"),
+    ("CREATE RULE swallow AS ON INSERT TO audit_auditentry DO INSTEAD NOTHING", "The rule swallow of audit_auditentry"),
+    ("CREATE RULE forget AS ON DELETE TO outbox_message DO INSTEAD NOTHING", "The rule forget of outbox_message is"),
+    ("ALTER TABLE audit_seal ENABLE ROW LEVEL SECURITY", "The row security of audit_seal is none of ours"),
+    ("CREATE POLICY hide ON shipments_shipment USING (id > 9)", "The policy hide of shipments_shipment is none"),
+    (
+        """CREATE TRIGGER swallow BEFORE UPDATE ON accounts_division FOR EACH ROW
+            EXECUTE FUNCTION suppress_redundant_updates_trigger()""",
+        "The trigger swallow of accounts_division is none of ours",
+    ),
+    ("CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'", "The function mine is none of ours"),
+    (
+        "CREATE SCHEMA other; CREATE FUNCTION other.mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "The function other.mine is none of ours",
+    ),
+    (
+        "CREATE FUNCTION audit_refuse(int) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "The function audit_refuse was changed",
+    ),
+    (
+        """CREATE FUNCTION mine() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+            CREATE EVENT TRIGGER mine ON ddl_command_end EXECUTE FUNCTION mine()""",
+        "The event trigger mine is none of ours",
+    ),
+    (
+        "ALTER ROLE {application} SET clearance.context = '{{}}'",
+        "The setting clearance.context of {application} is none of ours",
+    ),
+    ("ALTER ROLE ALL SET session_replication_role = replica", "The setting session_replication_role of every role"),
     ("GRANT EXECUTE ON FUNCTION audit_of_alerts_alert() TO {application}", "may call audit_of_alerts_alert"),
     (
         "CREATE TRIGGER another BEFORE INSERT ON audit_auditentry EXECUTE FUNCTION audit_refuse()",
@@ -164,7 +211,8 @@ class TestWhatSomebodyWhoRulesTheServerDid:
                         cursor.execute(disarm.format(application=application))
                     done()
                     found = list(arms.disarmed())
-                unsaid += [] if any(sentence in one for one in found) else [(disarm, found)]
+                expected = sentence.format(application=application)
+                unsaid += [] if any(expected in one for one in found) else [(disarm, found)]
 
         assert unsaid == []
 
@@ -200,6 +248,26 @@ class TestTheCommand:
         assert "Seal 2 is not the one that was anchored" in out
         assert "Seal 7 is missing, and an anchor tells of it" in out
         assert "The first broken seal is 2." in out
+
+    def test_fails_when_sealing_stands_still_and_counts_from_a_moment_that_is_given(self, shipment, capsys):
+        audit.seal(at=timezone.now())
+        chains.change(shipment)
+        backup = AuditEntry.objects.latest("pk").at
+
+        with pytest.raises(CommandError, match="1 findings"):
+            call_command("verify_audit", at=backup + timedelta(days=7))
+        assert "sealing stands still" in capsys.readouterr().out
+
+        call_command("verify_audit", at=backup)
+        call_command("verify_audit", "--at", f"{backup:%Y-%m-%dT%H:%M:%S+00:00}")
+
+    def test_says_which_record_is_not_as_it_was_told(self, shipment, capsys, monkeypatch):
+        monkeypatch.setattr(verification, "differences", lambda in_full: [f"Something; {in_full}"])
+
+        with pytest.raises(CommandError, match="1 findings"):
+            call_command("verify_audit", "--full")
+
+        assert "Something; True" in capsys.readouterr().out
 
     def test_refuses_a_file_without_an_anchor(self, db, tmp_path):
         (tmp_path / "anchor").write_text("nothing")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,18 @@ from audit.models import AuditEntry
 
 ADDRESS = "203.0.113.9"
 REQUEST = "request-of-a-test"
+
+
+class _Ours:
+    """Equal to the id that we gave a request, whatever the caller calls it."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str) and re.fullmatch("[0-9a-f]{32}", other) is not None
+
+    __hash__ = None
+
+
+OURS = _Ours()
 # For Django's test client and DRF's alike.
 FROM_THERE = {"REMOTE_ADDR": ADDRESS, "HTTP_X_REQUEST_ID": REQUEST}
 

@@ -6,18 +6,39 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.db import models
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.text import capfirst
 
-from clearance.admin.lists import CappedPaginator, DeskList
-from clearance.admin.verbs import DateInput, VerbsMixin, show_refusal
+from clearance import text
+from clearance.admin.lists import CappedPaginator, DeskList, PlainList
+from clearance.admin.numbers import Amount, Whole
+from clearance.admin.verbs import DateInput, LineForm, VerbsMixin, show_refusal
 from clearance.errors import DomainError, VersionConflict
 
 
-class DeskAdmin(VerbsMixin):
+class SoundAdmin(admin.ModelAdmin):
+    """What every admin has, the stock ones too: a list that no address breaks, numbers that are written plainly."""
+
+    formfield_overrides = {
+        models.IntegerField: {"form_class": Whole},
+        models.BigIntegerField: {"form_class": Whole},
+        models.DecimalField: {"form_class": Amount},
+    }
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return PlainList
+
+    def log_addition(self, *args: Any) -> None:
+        """The audit trail remembers; a second log beside it would only disagree."""
+
+    log_change = log_deletions = log_addition
+
+
+class DeskAdmin(SoundAdmin, VerbsMixin):
     """A record's form hands its values to `take_on` or `amend`, which call one service each.
 
     A refusal by the service rolls everything back and shows the filled-in form again, with the sentence on it.
@@ -28,7 +49,7 @@ class DeskAdmin(VerbsMixin):
     list_max_show_all = 0
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
-    formfield_overrides = {models.DateField: {"widget": DateInput}}
+    formfield_overrides = {**SoundAdmin.formfield_overrides, models.DateField: {"widget": DateInput}}
     when_empty: Any = ""  # the sentence of an empty list: what to do
     empty_value_display = "–"
     change_list_template = "admin/desk_list.html"
@@ -46,11 +67,6 @@ class DeskAdmin(VerbsMixin):
     def remove(self, request: HttpRequest, record: Any) -> None:
         """Call the service that removes."""
         raise NotImplementedError
-
-    def log_addition(self, *args: Any) -> None:
-        """The audit trail remembers; a second log beside it would only disagree."""
-
-    log_change = log_deletions = log_addition
 
     def prepare(self, rows: list[Any], request: HttpRequest) -> None:
         """Complete the rows of a list's page with what its columns need."""
@@ -85,6 +101,8 @@ class DeskAdmin(VerbsMixin):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> type[ModelForm]:
         form = super().get_form(request, obj, change=change, **kwargs)
+        if not issubclass(form, LineForm):
+            form = type(form.__name__, (LineForm, form), {})
         if refusal := getattr(request, "refusal", None):
             return type(form.__name__, (_Refused, form), {"refusal": refusal})
         return form
@@ -101,6 +119,10 @@ class DeskAdmin(VerbsMixin):
         self.remove(request, obj)
 
     # Pages -----------------------------------------------------------------------------------------------------------
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        """What nobody sees of the words is left out, not refused."""
+        return super().get_search_results(request, queryset, text.tidied(search_term))
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DeskList]:
         return DeskList
 

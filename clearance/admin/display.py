@@ -9,12 +9,11 @@ from django.db.models import Choices
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 BUTTON = '<a class="button" href="{}">{}<span class="visually-hidden"> {}</span></a>'
-NOTHING = mark_safe("&nbsp;")  # the stock list writes a dash into an empty cell
 
 # What a browser calls itself, told by the first mark that fits: most claim to be the others as well.
 _BROWSERS = (

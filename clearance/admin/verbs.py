@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django import forms
@@ -14,7 +14,8 @@ from django.contrib import admin, messages
 from django.contrib.admin.options import IS_POPUP_VAR
 from django.contrib.admin.widgets import AdminDateWidget
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import models
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -24,7 +25,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from clearance import denials
+from clearance import denials, text
+from clearance.admin.numbers import Whole
 from clearance.clock import day_of
 from clearance.errors import DomainError, VersionConflict
 
@@ -39,7 +41,39 @@ class DateInput(AdminDateWidget):
         super().__init__({"placeholder": gettext_lazy("dd/mm/yyyy"), "autocomplete": "off", **(attrs or {})})
 
 
-class VerbForm(forms.Form):
+class LineForm(forms.BaseForm):
+    """A form whose texts are of one line, but for those in `several_lines` and those of the model's text fields.
+
+    They come in the form in which they are kept.
+    """
+
+    several_lines: ClassVar[Collection[str]] = ()
+
+    def _clean_fields(self) -> None:
+        super()._clean_fields()
+        for name, field in self.fields.items():
+            value = self.cleaned_data.get(name)
+            if not isinstance(value, str) or not self._is_of_one_line(name, field):
+                continue
+            if told := text.objection(value):
+                self.add_error(name, told)
+                continue
+            self.cleaned_data[name] = text.kept(value)
+            try:
+                field.run_validators(self.cleaned_data[name])  # it may have grown
+            except ValidationError as error:
+                self.add_error(name, error)
+
+    def _is_of_one_line(self, name: str, field: forms.Field) -> bool:
+        """Whether a text is of one line: what isn't trimmed is a secret."""
+        if not isinstance(field, forms.CharField) or not field.strip or name in self.several_lines:
+            return False
+        model = getattr(getattr(self, "_meta", None), "model", None)
+        own = {one.name: one for one in model._meta.concrete_fields} if model else {}
+        return not isinstance(own.get(name), models.TextField)
+
+
+class VerbForm(LineForm, forms.Form):
     """What a verb asks; without fields, it only asks to confirm.
 
     Knows the record that the verb is about (None for several, or for the whole list), who acts, and the day.
@@ -63,7 +97,7 @@ class VerbForm(forms.Form):
 class VersionedForm(VerbForm):
     """Carries the version that the person saw, so that nobody overwrites what somebody else did meanwhile."""
 
-    version = forms.IntegerField(widget=forms.HiddenInput, required=False)
+    version = Whole(widget=forms.HiddenInput, required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -73,7 +107,7 @@ class VersionedForm(VerbForm):
 
 class ReasonForm(VersionedForm):
     reason = forms.CharField(
-        label=gettext_lazy("Reason"), max_length=255, widget=forms.Textarea({"rows": 2, "autofocus": True})
+        label=gettext_lazy("Reason"), max_length=255, widget=forms.TextInput({"size": 60, "autofocus": True})
     )
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import orjson
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.core.signals import got_request_exception
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpResponse
+from django.template import loader
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from rest_framework import exceptions, status
@@ -18,6 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clearance import context, denials, errors
+from clearance.postgresql import is_unavailable
 
 log = logging.getLogger("clearance.api")
 
@@ -63,13 +65,18 @@ class Unavailable(exceptions.APIException):
         self.wait = wait
 
 
-def envelope(code: str, message: str, details: list[dict[str, str]] | None = None) -> dict[str, Any]:
+# However much is wrong, an answer tells no more of it than somebody reads.
+MOST_DETAILS = 50
+_LONGEST_FIELD, _LONGEST_MESSAGE = 100, 1_000
+
+
+def envelope(code: str, message: str, details: Sequence[dict[str, str]] = ()) -> dict[str, Any]:
     """The shape of every error."""
     return {
         "error": {
             "code": code,
-            "message": message,
-            "details": details or [],
+            "message": _cut(message, _LONGEST_MESSAGE),
+            "details": _bounded(details),
             "request_id": context.current().request_id,
         }
     }
@@ -89,7 +96,7 @@ def refuse(error: Exception, given: Mapping[str, Any]) -> Response:
         error = exceptions.PermissionDenied()
     elif isinstance(error, SuspiciousOperation):  # more parts of a form than anybody needs, for example
         error = exceptions.ParseError()
-    elif isinstance(error, (OperationalError, InterfaceError)):
+    elif is_unavailable(error):
         log.error("the database refused to work", exc_info=error)
         error = Unavailable()
     elif not isinstance(error, exceptions.APIException):
@@ -99,7 +106,8 @@ def refuse(error: Exception, given: Mapping[str, Any]) -> Response:
         if isinstance(error, exceptions.AuthenticationFailed)
         else CODE_OF.get(error.status_code, "REFUSED")
     )
-    details = _details(error.detail) if isinstance(error, exceptions.ValidationError) else []
+    is_of_values = isinstance(error, exceptions.ValidationError)
+    details = list(islice(_details(error.detail), MOST_DETAILS + 1)) if is_of_values else []
     is_of_fields = any(entry["field"] for entry in details)
     message = _("Some of the values are not valid.") if is_of_fields else _sentence(error)
     answer = Response(envelope(code, message, details if is_of_fields else []), error.status_code)
@@ -153,27 +161,53 @@ def _sentence(error: exceptions.APIException) -> str:
     return str(detail)
 
 
-def _details(detail: Any, path: str = "") -> list[dict[str, str]]:
+def _bounded(details: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """The first of them, each cut to its length; more are only mentioned."""
+    told = [
+        {"field": _cut(one["field"], _LONGEST_FIELD), "message": _cut(one["message"], _LONGEST_MESSAGE)}
+        for one in details[:MOST_DETAILS]
+    ]
+    if len(details) > MOST_DETAILS:
+        told.append({"field": "", "message": _("There is more that is wrong. Correct these first.")})
+    return told
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _details(detail: Any, path: str = "") -> Iterator[dict[str, str]]:
     """Flatten DRF's nested errors to one entry per field: `rows[3].eta`."""
     if isinstance(detail, Mapping):
-        return [
-            entry
-            for name, inner in detail.items()
-            for entry in _details(inner, path if name == "non_field_errors" else f"{path}.{name}".lstrip("."))
-        ]
-    if isinstance(detail, (list, tuple)):
-        return [
-            entry
-            for position, inner in enumerate(detail)
-            for entry in _details(inner, f"{path}[{position}]" if isinstance(inner, (dict, list)) and inner else path)
-        ]
-    return [{"field": path, "message": str(detail)}]
+        for name, inner in detail.items():
+            yield from _details(inner, path if name == "non_field_errors" else f"{path}.{name}".lstrip("."))
+    elif isinstance(detail, (list, tuple)):
+        for position, inner in enumerate(detail):
+            yield from _details(inner, f"{path}[{position}]" if isinstance(inner, (dict, list)) and inner else path)
+    else:
+        yield {"field": path, "message": str(detail)}
 
 
 def answer_outside_views(code: int, message: str) -> HttpResponse:
     """An envelope where no view runs: unknown addresses, unforeseen errors."""
     content = orjson.dumps(envelope(CODE_OF[code], message), default=str)
     return HttpResponse(content, status=code, content_type="application/json")
+
+
+def answer_unavailable() -> HttpResponse:
+    """The envelope where the database can't do its work, outside of every view."""
+    return _come_again(answer_outside_views(Unavailable.status_code, str(Unavailable.default_detail)))
+
+
+def page_unavailable() -> HttpResponse:
+    """The same for people: a page that needs nothing of the database."""
+    page = loader.render_to_string("503.html", {"told": Unavailable.default_detail})
+    return _come_again(HttpResponse(page, status=Unavailable.status_code))
+
+
+def _come_again(answer: HttpResponse) -> HttpResponse:
+    answer["Retry-After"] = str(Unavailable().wait + 1)
+    return answer
 
 
 def has_precondition(request: Request) -> bool:

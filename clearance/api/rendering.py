@@ -8,7 +8,10 @@ from typing import Any
 import orjson
 from csp.constants import SELF, UNSAFE_INLINE
 from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from rest_framework import exceptions
 from rest_framework.metadata import BaseMetadata
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer
 from rest_framework.request import Request
 
@@ -55,6 +58,23 @@ class BrowsableAPI(BrowsableAPIRenderer):
 
     def get_filter_form(self, data: Any, view: Any, request: Request) -> None:
         return None
+
+
+class Negotiation(DefaultContentNegotiation):
+    """What an answer is written in: `format=`, or what the caller accepts; a wish for anything else is a 406."""
+
+    def select_renderer(
+        self, request: Request, renderers: list[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        wanted = request.query_params.get(self.settings.URL_FORMAT_OVERRIDE)
+        is_known = not wanted or wanted in {renderer.format for renderer in renderers}
+        try:
+            if is_known:
+                return super().select_renderer(request, renderers, format_suffix)
+        except exceptions.NotAcceptable:
+            pass
+        kinds = ", ".join(renderer.media_type for renderer in renderers)
+        raise exceptions.NotAcceptable(_("The answer can't be written so. There are: {kinds}.").format(kinds=kinds))
 
 
 class Metadata(BaseMetadata):

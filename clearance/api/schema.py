@@ -16,9 +16,15 @@ ISO 8601, days are days in Muscat. A trailing slash is optional everywhere.
 
 **Signing in.** `POST /auth/login` answers an access token (30 minutes) for `Authorization: Bearer …`, and a refresh
 token that `POST /auth/refresh` trades, once, for a new pair. A trade of the same token again ends the sign-in. Who has
-a second factor sends its code as `totp_code` (without: 401 `TOTP_REQUIRED`). Five failures lock an account for a while:
-401 `ACCOUNT_LOCKED`, with `Retry-After`. Where an OpenID provider is configured, its access tokens (RS256) for this
-API do as well, for people who have signed in to the back office through it; 503 while their key can't be looked up.
+a second factor sends its code as `totp_code` (without: 401 `TOTP_REQUIRED`). Where a role requires one that is not set
+up yet (`owes_second_factor`), the tokens are good for `/auth/2fa/setup` and `/auth/2fa/enable`, and elsewhere refused:
+403 `SECOND_FACTOR_OWED`. Five failures lock an account for a while: 401 `ACCOUNT_LOCKED`, with `Retry-After`. Where
+an OpenID provider is configured, its access tokens (RS256) for this API do as well, for people who have signed in to
+the back office through it; 503 while their key can't be looked up.
+
+**Texts** are of one line, but for those of text messages: what nobody sees in them (line breaks, controls, zero-width
+and direction characters) is refused at its field. Shapes of Arabic letters come back as letters. A number (of a
+shipment, an invoice, an LC, a B/L) comes back with ASCII digits and hyphens, and is compared without capitals.
 
 **API keys.** A machine acts as a service account, with `Authorization: Api-Key clr_…`. An administrator issues the key,
 which is shown once; it ends on its day, within a year, and may do what its scopes name and the account's role allows,
@@ -44,16 +50,18 @@ how many are left, `RateLimit-Reset` after how many seconds the next minute begi
 `department`. They may be five minutes old, and say how they were reckoned and as of which day.
 
 **Errors** share one envelope: a stable `code` for programs, a `message` for people in the language of
-`Accept-Language`, `details` by field, and the `request_id` of the header `X-Request-ID`. 400 the request is wrong,
-401 sign in, 403 somebody else may, 404 there is none or it is another division's, 409 the record's state forbids it,
-412 stale, 422 not what the key stands for, 429 too many, 503 trouble on our side: come again after `Retry-After`.
+`Accept-Language`, `details` by field (the first fifty), and the `request_id` of the header `X-Request-ID`, by which the
+trail and the logs know the request. It is ours; an `X-Request-ID` that you send is logged with it. 400 the request is
+wrong, 401 sign in, 403 somebody else may, 404 there is none or it is another division's, 406 there is no such format,
+409 the record's state forbids it, 412 stale, 422 not what the key stands for, 429 too many, 503 trouble on our side:
+come again after `Retry-After`.
 """
 
 IF_MATCH = OpenApiParameter(
     "If-Match",
-    {"type": "string", "pattern": r'^(\*|(W/)?"?[0-9]{1,18}"?)$'},
+    {"type": "string", "pattern": r'^(\*|(W/)?"[0-9]{1,18}"( *, *(W/)?"[0-9]{1,18}")*|[0-9]{1,18})$'},
     OpenApiParameter.HEADER,
-    description="The ETag of the last answer. Stale: 412, and nothing changes.",
+    description="The ETag of the last answer, or several of which one must hold. Stale: 412, and nothing changes.",
 )
 
 

@@ -13,10 +13,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.db import transaction
+from django.db.backends.base.base import NO_DB_ALIAS
 from django.db.backends.postgresql import base
 from psycopg.pq import TransactionStatus
 
 from clearance import context
+from clearance.postgresql.pool import Pool
 
 SETTING = "clearance.context"
 _WRITES = re.compile(
@@ -32,6 +34,18 @@ class DatabaseWrapper(base.DatabaseWrapper):
         super().__init__(*args, **kwargs)
         self._told = context.Context()
         self.execute_wrappers.append(self._execute)
+
+    @property
+    def pool(self) -> Pool | None:
+        """The pool of this alias, made as Django makes its own, but of our kind."""
+        options = self.settings_dict["OPTIONS"].get("pool")
+        if self.alias == NO_DB_ALIAS or not options:
+            return None
+        if self.alias not in self._connection_pools:
+            kwargs = {**self.get_connection_params(), "autocommit": True}
+            made = Pool(kwargs=kwargs, open=False, configure=self._configure_connection, **options)
+            self._connection_pools.setdefault(self.alias, made)  # of two threads that make one, one's is kept
+        return self._connection_pools[self.alias]
 
     def create_cursor(self, name: str | None = None) -> Any:
         cursor = super().create_cursor(name)

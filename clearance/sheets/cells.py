@@ -15,17 +15,20 @@ class Mark:
     """What a cell shows, or is, beyond its value; only cells with something to tell have one.
 
     `text` is the cell as a person sees it where its number format adds a meaning to the value (“00123”,
-    “USD 1,000.00”, “12%”), else empty. `currency` is the code or sign in that format. `error` is a formula's error as
-    the sheet shows it (“#DIV/0!”).
+    “USD 1,000.00”, “12%”, “Jun-26” for a day), or hides a part of it (“1,001” for 1000.5: `is_rounded`); else empty.
+    It is “…” where the format can't be read. `currency` is the code or sign in that format. `error` is a formula's
+    error as the sheet shows it (“#DIV/0!”), which is the cell's value, too.
     """
 
     text: str = ""
     currency: str = ""
     is_percent: bool = False
+    is_rounded: bool = False
     is_formula: bool = False
     has_no_result: bool = False  # a formula that no program has calculated yet: its cell reads as blank
     error: str = ""
     is_struck_out: bool = False
+    is_partly_struck_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +60,6 @@ class Sheet:
         frozenset()
     )  # what its format can't tell: "formats", "formulas", "hidden", "errors", "merges"
     others: Sequence[str] = ()  # visible sheets that would have done as well and were not read
+    codes: Mapping[tuple[int, int], str] = field(default_factory=dict)  # number formats that say more than the value
+    date_codes: Mapping[int, str] = field(default_factory=dict)  # by column, where a date is written in full
+    widths: Mapping[int, float] = field(default_factory=dict)  # of columns, in letters

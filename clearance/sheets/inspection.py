@@ -5,20 +5,24 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from enum import Enum
 from io import BytesIO
-from itertools import islice
-from xml.etree import ElementTree  # expat itself refuses to multiply entities
+from xml.etree.ElementTree import ParseError
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
+from clearance.sheets import scanning
 from clearance.sheets.refusals import NotAWorkbook, WorkbookHasMacros, WorkbookProtected, WorkbookUnpacksTooLarge
+from clearance.sheets.xlsx import Book
 
 MAX_ENTRIES = 2_000
 MAX_UNPACKED = 200 * 1024 * 1024
 MAX_RATIO = 250  # honest sheets shrink 10 to 60 times
 RATIO_MATTERS_FROM = 16 * 1024 * 1024
 MAX_LISTED = 1_000_000
-MAX_INDEX = 4 * 1024 * 1024
+MAX_INDEX = 4 * 1024 * 1024  # of a part that is parsed here
+MAX_PARSED = 1024 * 1024  # of all sheets, if they are parsed here
+MAX_KEPT = 48 * 1024 * 1024
 MAX_SHARED_TEXT = 200 * 1024 * 1024
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -26,44 +30,54 @@ _MACRO_FILES = (".xlsm", ".xltm", ".xlam", ".xla")
 _MACRO_PARTS = re.compile(r"(^|/)vbaproject\.bin$|(^|/)macrosheets/|^basic/|^scripts/", re.IGNORECASE)
 # The stream's first record, of 20 bytes, then perhaps WRITEPROTECT, then FILEPASS; calamine would call it damaged.
 _XLS_PASSWORD = re.compile(rb"\x09\x08\x10\x00\x00\x06\x05\x00.{12}(?:\x86\x00\x00\x00)?\x2f\x00", re.DOTALL)
-# A cell whose address is missing, unusual, or beyond column CZ or row 59,999; elements with a namespace prefix.
-_FAR_CELL = re.compile(rb'<c(?! r="[A-C]?[A-Z][1-5]?[0-9]{1,4}")[\s/>]')
-_PREFIXED = re.compile(rb":(?:c|si)[\s/>]")
-_ERROR_CELL = re.compile(
-    rb'<c r="([A-Z]{1,2})(\d{1,5})"[^>]{0,99} t="e"[^>]{0,99}>'
-    rb"(?:<f[^>]{0,999}>[^<]{0,8192}</f>|<f[^>]{0,999}/>)?<v>([^<]{2,20})"
-)
-_RELATIONSHIP = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 
 
-@dataclass(slots=True)
-class Findings:
-    """What a look at the unpacked parts has shown."""
+class Way(Enum):
+    """How a workbook may be read."""
 
-    harmless: bool = False
-    errors: dict[str, list[tuple[int, int, str]]] = field(default_factory=dict)  # part → row, column (from 0), text
-    book: bytes = b""
-    relations: bytes = b""
-
-    def errors_of(self, sheet: str) -> list[tuple[int, int, str]]:
-        """The formula errors of one sheet, which calamine gives as blanks."""
-        if not self.errors:
-            return []
-        try:
-            targets = {node.get("Id"): node.get("Target", "") for node in ElementTree.fromstring(self.relations)}  # noqa: S314
-            ids = {
-                node.get("name"): node.get(_RELATIONSHIP)
-                for node in ElementTree.fromstring(self.book).iter()  # noqa: S314
-                if node.tag.endswith("}sheet")
-            }
-        except ElementTree.ParseError:
-            return []
-        target = targets.get(ids.get(sheet), "")
-        return self.errors.get(target.lstrip("/") if target.startswith("/") else f"xl/{target}", [])
+    SCANNED = "scanned"  # here; its large sheets are spelt as usual and are searched by patterns
+    PARSED = "parsed"  # here; its small sheets are parsed
+    APART = "apart"  # by a child process
 
 
-def inspect(data: bytes, name: str) -> Findings:
-    """Refuse what must not be opened, and tell whether the rest may be opened in this process."""
+class Archive:
+    """An .xlsx, .xlsb or .ods file; its parts are unpacked under a limit, whatever size its directory claims."""
+
+    def __init__(self, data: bytes, *, name: str) -> None:
+        self.name = name
+        self._data = data
+        self.entries = {entry.filename: entry for entry in ZipFile(BytesIO(data)).infolist()}
+        self._kept: dict[str, bytes] = {}
+
+    def part(self, part: str) -> bytes:
+        """A part by its name; empty if there is none."""
+        if part in self._kept:
+            return self._kept.pop(part)
+        entry = self.entries.get(part)
+        return self.unpack(entry, limit=MAX_UNPACKED) if entry else b""
+
+    def keep(self, part: str, content: bytes) -> None:
+        """Keep a part for the next who asks for it, so that it isn't unpacked twice."""
+        if len(content) + sum(map(len, self._kept.values())) <= MAX_KEPT:
+            self._kept[part] = content
+
+    def unpack(self, entry: ZipInfo, *, limit: int) -> bytes:
+        name_length, extra_length = struct.unpack_from("<HH", self._data, entry.header_offset + 26)
+        start = entry.header_offset + 30 + name_length + extra_length
+        packed = memoryview(self._data)[start : start + entry.compress_size]
+        if entry.compress_type == ZIP_STORED:
+            part = bytes(packed)
+        elif entry.compress_type == ZIP_DEFLATED:
+            part = zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, limit + 1)
+        else:
+            raise NotAWorkbook(name=self.name)
+        if len(part) > limit or (len(part) > RATIO_MATTERS_FROM and len(part) > MAX_RATIO * len(packed)):
+            raise WorkbookUnpacksTooLarge(name=self.name)
+        return part
+
+
+def inspect(data: bytes, name: str) -> tuple[Way, Archive | None]:
+    """Refuse what must not be opened, and tell how the rest may be read."""
     if name.lower().endswith(_MACRO_FILES):
         raise WorkbookHasMacros(name=name)
     if data.startswith(_OLE):
@@ -71,70 +85,77 @@ def inspect(data: bytes, name: str) -> Findings:
             raise WorkbookProtected(name=name)
         if "_VBA_PROJECT".encode("utf-16-le") in data:
             raise WorkbookHasMacros(name=name)
-        return Findings()
+        return Way.APART, None
     if not data.startswith(b"PK"):
         raise NotAWorkbook(name=name)
     try:
-        return _inspect_archive(data, name)
+        archive = Archive(data, name=name)
+        return _way(archive), archive
     except (BadZipFile, struct.error, zlib.error, ValueError, NotImplementedError, EOFError) as error:
         raise NotAWorkbook(name=name) from error
 
 
-def _inspect_archive(data: bytes, name: str) -> Findings:
-    entries = ZipFile(BytesIO(data)).infolist()
-    names = {entry.filename.lower() for entry in entries}
+def _way(archive: Archive) -> Way:
+    names = {part.lower() for part in archive.entries}
     if any(_MACRO_PARTS.search(part) for part in names):
-        raise WorkbookHasMacros(name=name)
-    if any(entry.flag_bits & 1 for entry in entries):
-        raise WorkbookProtected(name=name)
-    if len(entries) > MAX_ENTRIES or sum(entry.file_size for entry in entries) > MAX_UNPACKED:
-        raise WorkbookUnpacksTooLarge(name=name)
+        raise WorkbookHasMacros(name=archive.name)
+    if any(entry.flag_bits & 1 for entry in archive.entries.values()):
+        raise WorkbookProtected(name=archive.name)
+    sizes = sum(entry.file_size for entry in archive.entries.values())
+    if len(archive.entries) > MAX_ENTRIES or sizes > MAX_UNPACKED:
+        raise WorkbookUnpacksTooLarge(name=archive.name)
+    is_xlsx = "xl/workbook.xml" in names and not names & {"xl/workbook.bin", "content.xml"}
+    return _way_of_xlsx(archive) if is_xlsx else _way_of_others(archive)
 
-    findings = Findings(harmless="xl/workbook.xml" in names and not names & {"xl/workbook.bin", "content.xml"})
-    left, references, longest = MAX_UNPACKED, 0, 0
-    for entry in entries:
-        part = _unpack(data, entry, name=name, limit=left)
+
+def _way_of_others(archive: Archive) -> Way:
+    left = MAX_UNPACKED
+    for entry in archive.entries.values():
+        part = archive.unpack(entry, limit=left)
         left -= len(part)
         if entry.filename == "META-INF/manifest.xml" and b"encryption-data" in part:
-            raise WorkbookProtected(name=name)
-        if not findings.harmless:
+            raise WorkbookProtected(name=archive.name)
+    return Way.APART
+
+
+def _way_of_xlsx(archive: Archive) -> Way:
+    """Unpack every part once, and look for what the reading library or the parser can't bear here."""
+    left, references, longest, parsed = MAX_UNPACKED, 0, 0, 0
+    is_harmless = is_usual = True
+    sheets = _sheets(archive)
+    for entry in archive.entries.values():
+        part = archive.unpack(entry, limit=left)
+        left -= len(part)
+        if sheets is None or not is_harmless:
             continue
-        if entry.filename == "xl/workbook.xml":
-            findings.book = part[:MAX_INDEX]
-        elif entry.filename == "xl/_rels/workbook.xml.rels":
-            findings.relations = part[:MAX_INDEX]
-        texts = part.count(b"<si")
-        findings.harmless = texts <= MAX_LISTED and not (_FAR_CELL.search(part) or _PREFIXED.search(part))
-        if texts and findings.harmless:
-            longest = max(longest, *map(len, part.split(b"<si")))
+        if entry.filename in sheets:
+            parsed += len(part)
+            is_usual = is_usual and scanning.is_usual(part)
+            archive.keep(entry.filename, part)
+        if entry.filename not in sheets or sheets[entry.filename] == "strings":
+            texts = part.count(b"<si")
+            is_harmless = texts <= MAX_LISTED and not scanning.is_prefixed(part)
+            if texts and is_harmless:
+                longest = max(longest, *map(len, part.split(b"<si")))
         references += part.count(b't="s"')
-        if b't="e"' in part:
-            findings.errors[entry.filename] = [
-                (int(row) - 1, _column_index(column), text.decode("utf-8", "replace"))
-                for column, row, text in (one.groups() for one in islice(_ERROR_CELL.finditer(part), MAX_LISTED))
-            ]
-    findings.harmless = findings.harmless and longest * references <= MAX_SHARED_TEXT
-    return findings
+    if sheets is None or not is_harmless or longest * references > MAX_SHARED_TEXT:
+        return Way.APART
+    if parsed <= MAX_PARSED:
+        return Way.PARSED
+    return Way.SCANNED if is_usual else Way.APART
 
 
-def _unpack(data: bytes, entry: ZipInfo, *, name: str, limit: int) -> bytes:
-    """Unpack one part, whatever size the archive's directory claims, and stop at the limit."""
-    name_length, extra_length = struct.unpack_from("<HH", data, entry.header_offset + 26)
-    start = entry.header_offset + 30 + name_length + extra_length
-    packed = memoryview(data)[start : start + entry.compress_size]
-    if entry.compress_type == ZIP_STORED:
-        part = bytes(packed)
-    elif entry.compress_type == ZIP_DEFLATED:
-        part = zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, limit + 1)
-    else:
-        raise NotAWorkbook(name=name)
-    if len(part) > limit or (len(part) > RATIO_MATTERS_FROM and len(part) > MAX_RATIO * len(packed)):
-        raise WorkbookUnpacksTooLarge(name=name)
-    return part
-
-
-def _column_index(letters: bytes) -> int:
-    number = 0
-    for letter in letters:
-        number = number * 26 + letter - 64
-    return number - 1
+def _sheets(archive: Archive) -> Mapping[str, str] | None:
+    """The parts that hold sheets; None: the parts that name them can't be read here."""
+    entries = archive.entries
+    try:
+        book = Book(lambda part: archive.unpack(entries[part], limit=MAX_INDEX) if part in entries else b"", entries)
+    except (ParseError, WorkbookUnpacksTooLarge):
+        return None
+    if book.has_macro_sheets:
+        raise WorkbookHasMacros(name=archive.name)
+    styles = entries.get(book.styles_part)
+    if styles and len(archive.unpack(styles, limit=MAX_UNPACKED)) > MAX_INDEX:
+        return None
+    found = {entry.part: "sheet" for entry in book.entries if entry.is_table}
+    return found | {part: "strings" for part in (book.strings_part, "xl/sharedStrings.xml") if part in found}

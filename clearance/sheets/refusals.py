@@ -59,3 +59,40 @@ class TooManyRows(Invalid):
 class TooManyColumns(Invalid):
     code = "SHEET_TOO_MANY_COLUMNS"
     message = _("The sheet “{sheet}” has more than {limit} columns. Delete those that the tracker does not need.")
+
+
+class WorkbookNotUnderstood(Invalid):
+    code = "WORKBOOK_NOT_UNDERSTOOD"
+    message = _(
+        "“{name}” isn’t damaged, but is written in a way that can’t be read here. Open it in Excel or LibreOffice, "
+        "save a copy as .xlsx, and use that."
+    )
+
+
+class NoSheetWanted(Invalid):
+    code = "SHEET_NOT_WANTED"
+    message = _("None of the sheets has what is looked for. These were looked at: {names}.")
+
+
+class NotText(Invalid):
+    code = "CSV_NOT_TEXT"
+    message = _(
+        "“{name}” is called .csv, but it isn’t text. Open it in the program that it comes from, save the table as "
+        ".xlsx or .csv, and use that."
+    )
+
+
+class CsvMixesEncodings(Invalid):
+    code = "CSV_MIXES_ENCODINGS"
+    message = _(
+        "Some letters of “{name}” can’t be read: it is cut off, or put together from files of different encodings. "
+        "Save the table anew as “CSV UTF-8” or as .xlsx, and use that."
+    )
+
+
+class CsvQuoteOpen(Invalid):
+    code = "CSV_QUOTE_OPEN"
+    message = _(
+        "In “{name}” a quotation mark in row {row} is never closed, so the rest of the file would be one cell. "
+        "Correct it, or save the table anew as .csv or .xlsx."
+    )

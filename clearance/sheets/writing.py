@@ -1,4 +1,4 @@
-"""Writing workbooks by openpyxl: templates, exports, the rows that failed."""
+"""Writing workbooks by openpyxl: templates and exports."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
 from io import BytesIO
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 import openpyxl
+from openpyxl.cell import Cell as OpenpyxlCell
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.datavalidation import DataValidation
 
-from clearance.sheets.cells import Cell, Sheet
+from clearance.sheets.cells import Cell
 
 CONTENT_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"  # of what is written here
 
@@ -39,18 +40,6 @@ class Page:
     red: Collection[tuple[int, int]] = ()
 
 
-class RowFault(Protocol):
-    """What `failed_rows` needs to know of a fault; `column` is the heading's text."""
-
-    @property
-    def row(self) -> int: ...
-    @property
-    def column(self) -> str: ...
-    @property
-    def reason(self) -> str: ...
-
-
-REASON = "Reason"
 _DATE_FORMAT = "dd/mm/yyyy"
 _FORMATS = {date: _DATE_FORMAT, datetime: "dd/mm/yyyy hh:mm", time: "hh:mm", Decimal: "#,##0.000"}
 _HEADING = Font(bold=True)
@@ -72,7 +61,7 @@ def write_to(target: IO[bytes], *pages: Page) -> None:
     book = openpyxl.Workbook(write_only=True)
     lists: list[Sequence[str]] = []
     for page in pages:
-        sheet = book.create_sheet(_NOT_IN_TITLES.sub("-", page.title)[:31])
+        sheet = book.create_sheet(as_title(page.title))
         sheet.freeze_panes = f"A{page.heading_row + 1}" if page.heading_row else None
         for column, width in page.widths.items():
             sheet.column_dimensions[get_column_letter(column)].width = width
@@ -88,7 +77,7 @@ def write_to(target: IO[bytes], *pages: Page) -> None:
         for number, row in enumerate(page.rows, 1):
             sheet.append(
                 [
-                    _written(sheet, cell, heading=number == page.heading_row, red=(number, column) in page.red)
+                    written(sheet, cell, heading=number == page.heading_row, red=(number, column) in page.red)
                     for column, cell in enumerate(row, 1)
                 ]
             )
@@ -97,31 +86,47 @@ def write_to(target: IO[bytes], *pages: Page) -> None:
         sheet = book.create_sheet(_LISTS)
         sheet.sheet_state = "hidden"
         for number in range(max(map(len, lists))):
-            sheet.append([_written(sheet, one[number]) if number < len(one) else None for one in lists])
+            sheet.append([written(sheet, one[number]) if number < len(one) else None for one in lists])
     book.save(target)
 
 
-def _written(sheet: Any, value: Any, *, heading: bool = False, red: bool = False) -> Any:
+def as_title(text: str) -> str:
+    """A title that every program accepts."""
+    return _NOT_IN_TITLES.sub("-", text)[:31] or "Sheet"
+
+
+def written(
+    sheet: Any, value: Any, *, heading: bool = False, red: bool = False, code: str | None = None, forced: bool = False
+) -> Any:
     """The value as openpyxl wants it; a cell of its own only where a style or a type must be forced."""
     kind = type(value)
     if kind is float and value - value != 0:  # infinite or not a number
         kind, value = str, str(value)
+    is_styled = heading or red or forced or bool(code)
     if kind is str:
         value = ILLEGAL_CHARACTERS_RE.sub("", value)[:32_767]
-        if not value and not red:
+        if not value and not is_styled:
             return None
-        if not (heading or red or value[0] in "=+-@#"):
+        if not (is_styled or value[0] in "=+-@#"):
             return value
-    elif not (heading or red or kind in _FORMATS):
+    elif not (is_styled or kind in _FORMATS):
         return value
     cell = WriteOnlyCell(sheet, value)
     if kind is str:
         cell.data_type = "s"
         cell.quotePrefix = value[:1] in ("=", "+", "-", "@")
-    elif kind in _FORMATS:
-        cell.number_format = _FORMATS[kind]
+    if code or kind in _FORMATS:
+        cell.number_format = code or _FORMATS[kind]
     if heading:
         cell.font, cell.alignment = _HEADING, _HEADING_LAYOUT
+    if red:
+        cell.fill = _RED
+    return cell
+
+
+def mark_red(sheet: Any, value: Any, *, red: bool = True) -> Any:
+    """What `written` has given, as a cell of its own, red."""
+    cell = value if isinstance(value, OpenpyxlCell) else written(sheet, value, forced=True)
     if red:
         cell.fill = _RED
     return cell
@@ -130,33 +135,3 @@ def _written(sheet: Any, value: Any, *, heading: bool = False, red: bool = False
 def heading_text(cell: object) -> str:
     """A heading on one line, as faults name it."""
     return " ".join(str("" if cell is None else cell).split())
-
-
-def failed_rows(sheet: Sheet, *, heading_row: int, faults: Iterable[RowFault]) -> bytes:
-    """Write the same sheet with only the rows that failed, their cells red, and a last column with the reasons.
-
-    Everything down to the heading row stays. A column of reasons from an earlier round is replaced.
-    """
-    width = max(len(row) for row in sheet.rows)
-    headings = [heading_text(cell) for cell in sheet.rows[heading_row - 1]]
-    headings += [""] * (width - len(headings))
-    kept = [index for index, heading in enumerate(headings) if heading != REASON]
-    positions = {headings[index]: number for number, index in enumerate(kept, 1)}
-    failed: dict[int, list[RowFault]] = {}
-    for fault in faults:
-        if heading_row < fault.row <= len(sheet.rows):
-            failed.setdefault(fault.row, []).append(fault)
-
-    def cells(row: Sequence[Cell]) -> list[Cell]:
-        return [row[index] if index < len(row) else "" for index in kept]
-
-    rows = [cells(row) for row in sheet.rows[: heading_row - 1]]
-    rows.append([*cells(sheet.rows[heading_row - 1]), REASON])
-    red: set[tuple[int, int]] = set()
-    for number in sorted(failed):
-        reasons = dict.fromkeys(fault.reason for fault in failed[number])
-        rows.append([*cells(sheet.rows[number - 1]), " ".join(reasons)])
-        red.update((len(rows), positions[fault.column]) for fault in failed[number] if fault.column in positions)
-        red.add((len(rows), len(kept) + 1))
-    widths = dict.fromkeys(range(1, len(kept) + 1), 14.0) | {len(kept) + 1: 80.0}
-    return write(Page(sheet.name, rows, heading_row=heading_row, widths=widths, red=red))

@@ -13,14 +13,18 @@ from accounts.models import SignIn, User
 
 def signed_in(user: User, **options: Any) -> APIClient:
     """A client with an access token of the person, as after signing in; without the work of checking a password."""
+    client = APIClient(**options)
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {token_of(user)}")
+    return client
+
+
+def token_of(user: User) -> str:
+    """An access token of the person, as signing in would have given it."""
     at = timezone.now()
     expires_at = at + tokens.lifetime(tokens.Kind.REFRESH)
     opened = SignIn.objects.create(user=user, created_at=at, last_used_at=at, expires_at=expires_at)
     claims = tokens.Claims(user.pk, opened.pk, "of-a-test")
-    token = tokens.write(claims, kind=tokens.Kind.ACCESS, email=user.email, at=at)
-    client = APIClient(**options)
-    client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
-    return client
+    return tokens.write(claims, kind=tokens.Kind.ACCESS, email=user.email, at=at)
 
 
 def error_of(answer: Any, status: int) -> dict[str, Any]:

@@ -304,6 +304,7 @@ PAGES: dict[str, tuple[tuple[str, ...], Callable[[Any], Knock]]] = {
         lambda stage: {"address": reverse("admin:metrics_report", args=[stage.today.year, stage.today.month])},
     ),
     "shipments_shipment_blank": ((), lambda _stage: {"address": reverse("admin:shipments_shipment_blank")}),
+    "shipments_shipment_guide": ((), lambda _stage: {"address": reverse("admin:shipments_shipment_guide")}),
     "audit_auditentry_export": (
         ("audit.view_auditentry",),
         lambda _stage: {"address": reverse("admin:audit_auditentry_export", args=["csv"])},

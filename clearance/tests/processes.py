@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -44,7 +45,18 @@ def of(var: Path) -> list[psutil.Process]:
 
 def named(name: str, var: Path) -> psutil.Process:
     """The oldest process of the folder whose command line holds the name."""
-    return min((p for p in of(var) if any(name in word for word in p.cmdline())), key=lambda p: p.create_time())
+    found = []
+    for process in of(var):
+        with suppress(psutil.Error):  # it may have ended meanwhile
+            if any(name in word for word in process.cmdline()):
+                found.append(process)
+    return min(found, key=lambda process: process.create_time())
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 15) -> bool:

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
-from clearance import embedded
+from clearance import embedded, web
 
 ROOT = embedded.ROOT
+LIMIT = re.compile(r"^ *(\w+) (\d+)([ms])$", re.MULTILINE)
 OURS = {"web", "worker", "beat", "prepare"}
 
 
@@ -70,6 +71,19 @@ class TestTheComposeFile:
 
     def test_publishes_the_front_only(self, services):
         assert [name for name, service in services.items() if "ports" in service] == ["front"]
+
+    def test_has_the_front_wait_for_nobody_for_ever_and_take_only_what_we_take(self, compose, settings):
+        front = compose["configs"]["front"]["content"]
+        seconds = {name: 60 ** (unit == "m") * int(number) for name, number, unit in re.findall(LIMIT, front)}
+
+        assert seconds.keys() >= {"read_header", "read_body", "write", "idle", "keepalive"}
+        assert seconds["read_header"] <= web.PATIENCE["head"]
+        assert seconds["read_body"] <= web.PATIENCE["body"]
+        assert seconds["write"] <= web.PATIENCE["answer"]
+        # A connection that web has just closed would otherwise be used for one more request.
+        assert seconds["keepalive"] < web.PATIENCE["nothing"]
+        assert "max_size 20MB" in front
+        assert 2 * settings.UPLOAD_LIMIT_BYTES == 20 * 1024**2
 
     def test_names_nothing_that_the_example_of_the_environment_lacks(self, services):
         text = (ROOT / "docker-compose.yml").read_text()

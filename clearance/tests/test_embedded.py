@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -73,6 +74,11 @@ def deep_var(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
                 server.socket.parent.rmdir()
 
 
+def below_tmp(server: object) -> bool:
+    """Whether the folder of the socket lies there, and is there."""
+    return not server.socket.is_relative_to(embedded.VAR) and server.socket.parent.exists()
+
+
 def running() -> set[str]:
     return {name for name, server in (("postgres", embedded.POSTGRES), ("redis", embedded.REDIS)) if server.answers()}
 
@@ -93,6 +99,17 @@ class TestTheAddresses:
             f"redis+socket://{var}/redis/redis.sock?virtual_host=0",
         )
         assert not var.exists()
+
+    def test_follow_what_the_file_env_says(self, tmp_path):
+        (tmp_path / "clearance").mkdir()
+        shutil.copy(embedded.__file__, tmp_path / "clearance")
+        (tmp_path / ".env").write_text("VAR_DIR=/elsewhere\n")
+        code = "from clearance import embedded; print(embedded.VAR, embedded.redis_url())"
+        bare = {name: value for name, value in os.environ.items() if name not in {"VAR_DIR", "REDIS_URL"}}
+
+        said = subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, env=bare, text=True)
+
+        assert said == "/elsewhere unix:///elsewhere/redis/redis.sock?db=0\n"
 
     def test_fit_into_a_socket_wherever_the_clone_lies(self, deep_var):
         for server in (embedded.POSTGRES, embedded.REDIS):
@@ -145,6 +162,8 @@ class TestTheServers:
         with embedded.servers():
             assert query("SELECT 1") == 1
             assert redis.Redis.from_url(embedded.redis_url()).ping()
+
+        assert [server.socket.parent for server in (embedded.POSTGRES, embedded.REDIS) if below_tmp(server)] == []
 
     def test_are_durable_and_sort_alike_on_every_machine(self, var):
         with embedded.servers():

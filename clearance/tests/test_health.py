@@ -3,22 +3,36 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shutil
 import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from django.db import connection, connections
+from django.utils import timezone
 
+from alerts.models import SweepRun
+from audit import services as audit
+from clearance import embedded, health
 from clearance.embedded import ROOT
+from clearance.tests import callers, recipes
 from clearance.tests.processes import eventually
+from outbox.choices import Channel
+from outbox.tests import mails
 
 ENDPOINTS = ("/health", "/health/live", "/health/ready", "/health/db", "/health/redis")
-OPTIONS = ("--threads=4", "--graceful-timeout=1", "--log-level=error", "--no-control-socket")
+OPTIONS = ("--threads=4", "--graceful-timeout=1", "--log-level=error")
+WORDS = ("writing", "sealing", "sweep", "mail", "sms")
 SAYS_SO = {"/health": 200, "/health/live": 200, "/health/ready": 503, "/health/db": 503, "/health/redis": 503}
 
 
@@ -104,13 +118,15 @@ class TestWithBothServersDown:
 @pytest.mark.django_db(transaction=True)
 class TestWithBothServersUp:
     def test_everything_is_well(self, client):
+        audit.seal(at=timezone.now())  # what the making of the database has left
         # The first question of a process may come too early: its connections are only being made.
         assert eventually(lambda: client.get("/api/v1/health/ready").status_code == 200)
 
+        assert eventually(lambda: client.get("/api/v1/health").json()["status"] == "ok")
         whole = client.get("/api/v1/health").json()
 
-        assert whole.keys() == {"status", "version", "uptime_seconds", "database", "redis", "sweep", "mail", "sms"}
-        assert (whole["status"], whole["database"], whole["redis"]) == ("ok", True, True)
+        assert whole.keys() == {"status", "version", "uptime_seconds", "database", "redis", *WORDS}
+        assert all(whole[word] for word in ("database", "redis", *WORDS))
         assert whole["uptime_seconds"] >= 0
 
     @pytest.mark.parametrize("server", ["db", "redis"])
@@ -124,3 +140,136 @@ class TestWithBothServersUp:
 
     def test_nothing_is_to_be_posted(self, client):
         assert client.post("/api/v1/health").status_code == 405
+
+
+@pytest.fixture
+def nothing_known() -> Iterator[None]:
+    """No test hears what another has asked."""
+    for question in health.QUESTIONS.values():
+        question.forget()
+    yield
+    for question in health.QUESTIONS.values():
+        question.forget()
+
+
+@contextmanager
+def ruling(*, server: bool = False) -> Iterator[psycopg.Connection[Any]]:
+    """A connection of the owner of the tests' database; or of the one who rules the embedded server."""
+    given = connections["owner"].get_connection_params()
+    with psycopg.connect(**given | ({"user": embedded.NAME} if server else {}), autocommit=True) as made:
+        yield made
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("nothing_known")
+class TestAWord:
+    def missing(self, client) -> set[str]:
+        """The words that are false, once the answer has come; nothing but the summary minds."""
+        answers = [client.get(f"/api/v1/health{one}").status_code for one in ("", "/live", "/ready")]
+        assert answers[:2] == [200, 200]
+        found = client.get("/api/v1/health").json()
+        assert (found["status"] == "ok") is all(found[word] for word in ("database", "redis", *WORDS))
+        return {word for word in WORDS if not found[word]}
+
+    def becomes(self, client, *words: str) -> bool:
+        return eventually(lambda: self.missing(client) == set(words), seconds=8)
+
+    @pytest.fixture(autouse=True)
+    def well(self, client, nothing_known) -> None:
+        audit.seal(at=timezone.now())
+        assert self.becomes(client)
+        assert eventually(lambda: client.get("/api/v1/health/ready").status_code == 200)
+
+    def test_tells_of_a_database_that_may_not_write(self, client, bu_clerk):
+        caller = callers.signed_in(bu_clerk)
+        with ruling() as owner:
+            name = connection.settings_dict["NAME"]
+            owner.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+        connection.close()
+        connection.close_pool()
+
+        assert self.becomes(client, "writing")
+        refused = caller.post("/api/v1/shipments", {**recipes.values(), "eta": "2031-01-01"})
+        assert callers.error_of(refused, 503)["code"] == "UNAVAILABLE"
+        assert int(refused["Retry-After"]) > 0
+
+    def test_tells_of_a_full_disk(self, client):
+        with disk_of_64_kilobytes():
+            connection.close()
+            connection.close_pool()
+
+            assert self.becomes(client, "writing")
+            assert client.get("/api/v1/health/ready").status_code == 200
+
+    def test_tells_of_sealing_that_stands_still(self, client):
+        with ruling() as owner:
+            owner.execute(
+                "INSERT INTO audit_auditentry (at, entity_type, entity_id, action, changes, user_name, user_role,"
+                " on_behalf_of, channel, request_id, import_batch, reason)"
+                " VALUES (now() - interval '6 minutes', 'page', '', 'denied', '{}', '', '', '', 'system', '', '', '')"
+            )
+
+        assert self.becomes(client, "sealing")
+        audit.seal(at=timezone.now())
+        assert self.becomes(client)
+
+    @pytest.mark.parametrize(("minutes", "words"), [(14, ()), (16, ("mail",))])
+    def test_tells_of_stuck_mail(self, client, bu_clerk, minutes, words):
+        mails.waiting(bu_clerk, at=timezone.now() - timedelta(minutes=minutes))
+        time.sleep(health.KEPT_SECONDS)
+
+        assert self.becomes(client, *words)
+
+    def test_tells_of_stuck_text_messages(self, client, bu_clerk):
+        mails.waiting(bu_clerk, at=timezone.now() - timedelta(minutes=16), channel=Channel.SMS)
+
+        assert self.becomes(client, "sms")
+
+    def test_tells_of_a_late_sweep(self, client):
+        at = timezone.now() - timedelta(hours=27)
+        SweepRun.objects.create(on=at.date(), started_at=at, finished_at=at)
+
+        assert self.becomes(client, "sweep")
+
+
+@contextmanager
+def disk_of_64_kilobytes() -> Iterator[None]:
+    """Have the application reckon on a disk of that size, what doesn't fit into memory."""
+    if os.geteuid() or os.environ["DATABASE_OWNER_URL"]:
+        pytest.skip("Only root mounts a disk, and only the embedded server takes it.")
+    disk = Path(tempfile.mkdtemp(prefix="clearance-disk-"))
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=False).returncode:
+        disk.rmdir()
+        pytest.skip("This machine lets nobody mount a disk.")
+    disk.chmod(0o711)
+    place = disk / "tablespace"
+    place.mkdir()
+    shutil.chown(place, "nobody")
+    person, database = connection.settings_dict["USER"], connection.settings_dict["NAME"]
+    try:
+        with ruling(server=True) as server:
+            server.execute(f"CREATE TABLESPACE tiny LOCATION '{place}'")
+            server.execute(f"GRANT CREATE ON TABLESPACE tiny TO {person}")
+            server.execute(f'ALTER ROLE {person} IN DATABASE "{database}" SET temp_tablespaces = tiny')
+            try:
+                yield
+            finally:
+                server.execute(f'ALTER ROLE {person} IN DATABASE "{database}" RESET temp_tablespaces')
+                server.execute(f"REVOKE CREATE ON TABLESPACE tiny FROM {person}")
+                server.execute("DROP TABLESPACE tiny")
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
+        disk.rmdir()
+
+
+@pytest.mark.usefixtures("nothing_known")
+class TestAskingOften:
+    def test_asks_the_servers_once_a_second(self, monkeypatch):
+        asked = []
+        question = health.Question(lambda: asked.append(1) or {"database": True})
+        monkeypatch.setitem(health.QUESTIONS, "database", question)
+
+        for _ in range(50):
+            assert health.answering("database") == {"database": True}
+
+        assert len(asked) <= 2  # a slow machine may take more than a second for fifty

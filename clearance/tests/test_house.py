@@ -18,13 +18,16 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils.translation import override
+from rest_framework.schemas.generators import EndpointEnumerator
 from rest_framework.test import APIClient
 
 from clearance import errors
 from clearance.embedded import ROOT
-from clearance.tests.callers import error_of
+from clearance.tests.callers import error_of, signed_in
 from shipments.imports import MAX_LENGTHS
 from shipments.models import Shipment
 
@@ -133,6 +136,13 @@ def imported_by(file: Path) -> Iterator[str]:
 
 
 class TestTheDatabase:
+    def test_of_the_tests_has_every_migration(self, db):
+        # It is a copy of one that an earlier run may have made.
+        executor = MigrationExecutor(connection)
+
+        assert executor.migration_plan(executor.loader.graph.leaf_nodes()) == []
+        assert set(executor.loader.applied_migrations) == set(executor.loader.graph.nodes)
+
     def test_lacks_no_migration(self, db):
         call_command("makemigrations", "--check", "--dry-run", stdout=StringIO())
 
@@ -270,6 +280,80 @@ def names_read() -> set[str]:
     return found - {"DJANGO_SETTINGS_MODULE", "PYTHONUNBUFFERED", "PGOPTIONS", "PGDATA", "PROMETHEUS_MULTIPROC_DIR"}
 
 
+class TestAText:
+    """Whoever marks a text as safe says of it that it is markup, wherever it goes from there."""
+
+    MARKS = re.compile(
+        r"\bmark_safe\b|\bSafe(String|Text|Data)\(|\bhtml_safe\b|\|\s*safe(seq)?\b|autoescape off|autoescape=False"
+        r"|__html__"
+    )
+    # The text of a mail, which is made a plain string again before anything shows it.
+    MADE_PLAIN = {"outbox/rules.py"}
+
+    def test_is_marked_as_safe_nowhere(self):
+        marked = {
+            str(path.relative_to(ROOT))
+            for path in tracked_files()
+            if path.suffix in {".py", ".html", ".txt"}
+            and "tests" not in path.parts
+            and self.MARKS.search(path.read_text())
+        }
+
+        assert marked == self.MADE_PLAIN
+
+    def test_is_put_into_markup_by_patterns_of_ours_alone(self):
+        """What `format_html` is given as its pattern isn't escaped: it is written right there, or is a constant."""
+        loose = [
+            f"{path.relative_to(ROOT)}:{call.lineno}"
+            for path in tracked_files()
+            if path.suffix == ".py" and "tests" not in path.parts
+            for call in ast.walk(ast.parse(path.read_text()))
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in PATTERN_OF
+            for pattern in [call.args[PATTERN_OF[call.func.id]]]
+            if not isinstance(pattern, ast.Constant) and not (isinstance(pattern, ast.Name) and pattern.id.isupper())
+        ]
+
+        assert loose == []
+
+
+PATTERN_OF = {"format_html": 0, "format_html_join": 1}
+
+
+class TestTheFilters:
+    # Those that filter no field of the answer: words in several, and states that several fields make up.
+    OF_NO_FIELD = {"search", "waiting", "from", "to", "since", "until"}
+
+    def test_are_called_like_the_field_that_they_filter(self):
+        seen, strange = set(), []
+        for view in views_with_filters():
+            fields = view.serializer_class().fields.keys()
+            for name in (
+                view.filterset_class.base_filters.keys() - view.filterset_class.former.keys() - self.OF_NO_FIELD
+            ):
+                seen.add(name)
+                if name not in fields and re.sub("_(from|to)$", "", name) not in fields:
+                    strange.append(f"{view.__name__}: {name}")
+
+        assert strange == []
+        assert len(seen) > 20
+
+    def test_go_by_their_former_names_too(self, db, cast):
+        for view in views_with_filters():
+            for old, name in view.filterset_class.former.items():
+                assert old in view.filterset_class.base_filters
+                assert type(view.filterset_class.base_filters[old]) is type(view.filterset_class.base_filters[name])
+        alerts = signed_in(cast.auditor).get(
+            "/api/v1/alerts?acknowledged=false&recipient=1&days=4&days_from=1&days_to=9"
+        )
+        assert alerts.status_code == 200
+
+
+def views_with_filters() -> list[Any]:
+    """The classes of the API's views that filter."""
+    views = {callback.cls for _path, _method, callback in EndpointEnumerator().get_api_endpoints()}
+    return sorted((view for view in views if getattr(view, "filterset_class", None)), key=lambda view: view.__name__)
+
+
 class TestTheEnvironment:
     def test_is_described_name_by_name(self):
         described = set(re.findall(r"^#([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
@@ -309,6 +393,15 @@ class TestTheRepository:
         ]
 
         assert found == []
+
+    def test_measures_what_the_tests_cover_in_ci_alone(self):
+        def of_make_test(coverage: str) -> str:
+            command = ["make", "--dry-run", "test", f"COVERAGE={coverage}"]
+            return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+        assert "--cov" not in of_make_test("")
+        assert "--cov-fail-under=90" in of_make_test("1")
+        assert (ROOT / ".ci" / "run").read_text().splitlines()[-1] == "COVERAGE=1 exec make test"
 
     @pytest.mark.parametrize("name", ["requirements.in", "requirements-dev.in"])
     def test_says_of_every_requirement_why_it_is_there(self, name):

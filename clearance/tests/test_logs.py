@@ -81,6 +81,18 @@ class TestALine:
             "status": 200,
         }
 
+    def test_keeps_what_the_caller_calls_the_request_beside_our_own_id(self, output, bu_clerk):
+        answer = signed_in(bu_clerk).get(SHIPMENTS, headers={"X-Request-ID": "order-2026.0001_a"})
+
+        assert output.last["client_request_id"] == "order-2026.0001_a"
+        assert output.last["request_id"] == answer["X-Request-ID"] != "order-2026.0001_a"
+
+    @pytest.mark.parametrize("given", ["short", "x" * 65, "has blanks in it", "line\nbreak-in-it", "<script>alert"])
+    def test_leaves_out_what_could_do_harm_there(self, output, bu_clerk, given):
+        signed_in(bu_clerk).get(SHIPMENTS, headers={"X-Request-ID": given})
+
+        assert "client_request_id" not in output.last
+
     def test_of_the_back_office_knows_who_acts_too(self, output, bu_clerk):
         pages.signed_in(bu_clerk).get("/admin/")
 
@@ -266,7 +278,7 @@ class TestAThousandLinesOfARun:
             for program in (machine, mistyped, stranger):
                 program.get(f"{SHIPMENTS}?key={key}")
                 program.get(f"/api/v1/{key}")
-            enrolment = caller.post("/api/v1/auth/2fa/setup").json()
+            enrolment = caller.post("/api/v1/auth/2fa/setup", {"password": PASSWORD}).json()
             code = pyotp.TOTP(enrolment["secret"]).now()
             codes = caller.post("/api/v1/auth/2fa/enable", {"totp_code": code}).json()["backup_codes"]
             caller.post("/api/v1/auth/2fa/disable", {"password": PASSWORD})

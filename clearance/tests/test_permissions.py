@@ -15,8 +15,10 @@ from django.urls import URLPattern, get_resolver, reverse
 from rest_framework.test import APIClient
 
 from accounts import rules
-from accounts.models import User
+from accounts.choices import Role
+from accounts.models import RequiredSecondFactor, User
 from accounts.tests import machines, people
+from audit.models import AuditEntry
 from clearance.embedded import ROOT
 from clearance.tests import matrix, matrix_of_the_admin, matrix_of_the_api, pages
 from clearance.tests.matrix import ELSEWHERE, GONE, KINDS, MAY, NOBODY_YET, NOT, OWN, STRANGER, Kind, Row
@@ -168,6 +170,55 @@ class TestAMachine:
         assert all(answer["Location"].startswith(reverse("admin:login")) for answer in answers)
 
 
+class TestSomebodyWhoOwesASecondFactor:
+    """Signed in with a password alone, where the role requires more."""
+
+    FREE = ("POST /auth/2fa/setup", "POST /auth/2fa/enable", "POST /auth/logout-all")
+
+    @pytest.fixture
+    def owing(self, stage) -> list[tuple[Kind, APIClient]]:
+        callers = [(kind, caller(stage, kind)) for kind in GRANTED]
+        RequiredSecondFactor.objects.bulk_create(RequiredSecondFactor(role=role) for role in Role.values)
+        return callers
+
+    def test_is_answered_where_it_is_set_up_and_nowhere_else(self, stage, owing):
+        wrong, tried = [], 0
+        for kind, client in owing:
+            for row in matrix_of_the_api.ROWS:
+                if row.is_open:
+                    continue
+                with undone():
+                    answer = knock(stage, client, row, stage.people[kind], row.given)
+                tried += 1
+                is_refused = answer.status_code == 403 and answer.json()["error"]["code"] == "SECOND_FACTOR_OWED"
+                if is_refused == (row.name in self.FREE):
+                    wrong.append(f"{row.name} by {kind.name}: {answer.status_code}")
+
+        assert tried > 300
+        assert wrong == []
+
+    def test_is_told_so_on_the_browsable_pages_too(self, owing):
+        _, client = owing[0]
+
+        answer = client.get("/api/v1/shipments", headers={"Accept": "text/html"})
+
+        assert answer.status_code == 403
+        assert b"SECOND_FACTOR_OWED" in answer.content
+
+    def test_leaves_an_entry_in_their_name(self, stage, owing):
+        kind, client = owing[0]
+
+        client.get("/api/v1/shipments")
+
+        entry = AuditEntry.objects.filter(action="denied").latest("pk")
+        assert (entry.user_id, entry.changes["code"]) == (stage.people[kind].pk, "SECOND_FACTOR_OWED")
+
+    def test_is_no_machine(self, stage, owing):
+        issued = machines.key(stage.machine, stage.cast)
+
+        assert machines.caller(issued).get("/api/v1/shipments").status_code == 200
+
+
 class TestTheBackOffice:
     def test_has_a_row_for_every_page_and_no_other(self):
         rows = {row.name for row in matrix_of_the_admin.ROWS}
@@ -317,17 +368,23 @@ def summed_up(row: Row, found: list[bool | str]) -> str:
 
 
 def calls(stage: Stage, client: APIClient, row: Row, person: User, given: Any) -> bool | str:
-    method, path = row.name.split(" ", 1)
-    body, query, is_whole = matrix_of_the_api.KNOCKS[row.name]
+    is_whole = matrix_of_the_api.KNOCKS[row.name][2]
     with undone():
-        address = f"/api/v1{path.format(**given(stage, person))}?{query}".removesuffix("?")
-        answer = getattr(client, method.lower())(address, body(stage, person) if callable(body) else body)
+        answer = knock(stage, client, row, person, given)
         if answer.streaming:
             list(answer.streaming_content)  # what a file's statements do, they do here
     if answer.status_code in (401, 403, 404):
         return False
     is_let_in = answer.status_code < 300 or (answer.status_code == 400 and not is_whole)
     return is_let_in or f"{answer.status_code} {answer.content[:300]!r}"
+
+
+def knock(stage: Stage, client: APIClient, row: Row, person: User, given: Any) -> Any:
+    """Call an endpoint with what fits; within `undone`."""
+    method, path = row.name.split(" ", 1)
+    body, query, _ = matrix_of_the_api.KNOCKS[row.name]
+    address = f"/api/v1{path.format(**given(stage, person))}?{query}".removesuffix("?")
+    return getattr(client, method.lower())(address, body(stage, person) if callable(body) else body)
 
 
 def opens(stage: Stage, session: str, row: Row, person: User, given: Any) -> bool | str:

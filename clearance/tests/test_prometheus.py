@@ -69,6 +69,22 @@ class TestTheMetrics:
 
         assert answer.status_code == 404
 
+    @pytest.mark.parametrize(
+        "left", ["Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP"]
+    )
+    def test_are_for_nobody_behind_a_proxy_that_was_not_counted(self, db, settings, left):
+        """Whoever comes through it seems to be on this machine."""
+        settings.TRUSTED_PROXY_COUNT = 0
+
+        assert Client().get("/metrics", headers={left: "203.0.113.9"}).status_code == 404
+
+    def test_are_for_who_comes_through_a_counted_one_from_a_configured_address(self, db, settings):
+        settings.TRUSTED_PROXY_COUNT, settings.METRICS_ALLOWED_ADDRESSES = 1, ["192.0.2.7"]
+
+        answers = [Client().get("/metrics", headers={"X-Forwarded-For": one}) for one in ("192.0.2.7", "192.0.2.8")]
+
+        assert [answer.status_code for answer in answers] == [200, 404]
+
     def test_are_not_even_for_administrators_elsewhere(self, client, administrator):
         client.force_login(administrator)
 
@@ -195,7 +211,7 @@ def web(folder: Path) -> Iterator[int]:
     with closing(socket.socket()) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(50)
-        options = ("--preload", "--workers=2", "--threads=2", "--graceful-timeout=1", "--no-control-socket")
+        options = ("--workers=2", "--threads=2", "--graceful-timeout=1")
         process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", "clearance.wsgi", f"--bind=fd://{listener.fileno()}", *options],
             cwd=ROOT,

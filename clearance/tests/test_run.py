@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,12 +13,24 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from clearance import embedded
 from clearance.tests import processes
 
 ROOT = embedded.ROOT
+SUPERVISOR = (sys.executable, "-m", "clearance.supervisor")
+ALONE = (sys.executable, "manage.py", "migrate", "--check")
+IMPATIENT = "import sys; from clearance import supervisor; supervisor.RETURN = 1; sys.exit(supervisor.main())"
+# Takes from root the power to write where nobody may (CAP_DAC_OVERRIDE, by PR_CAPBSET_DROP); others have none to lose.
+AS_ANYBODY = """
+import os, sys
+from clearance import supervisor
+
+supervisor.prctl(24, 1)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
 
 
 class Run:
@@ -54,7 +68,7 @@ class Run:
 
     def words(self) -> str:
         """The rest of what it said, once it has ended."""
-        return self.process.communicate(timeout=40)[0]
+        return self.process.communicate(timeout=90)[0]
 
     def supervisor(self) -> int:
         return processes.named("clearance.supervisor", self.var).pid
@@ -66,12 +80,12 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def status(port: int) -> int:
+def status(port: int, of: str = "live") -> int:
     with (
         closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection,
         suppress(OSError, http.client.HTTPException),
     ):
-        connection.request("GET", "/api/v1/health/live")
+        connection.request("GET", f"/api/v1/health/{of}")
         with connection.getresponse() as answer:
             return answer.status
     return 0
@@ -87,9 +101,10 @@ def var() -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def nothing_left(var: Path) -> Iterator[None]:
     yield
-    left = [process.cmdline() for process in processes.of(var)]
-    for process in processes.of(var):
-        process.kill()
+    left = processes.of(var)
+    for process in left:
+        with suppress(psutil.Error):
+            process.kill()
     assert left == []
 
 
@@ -111,6 +126,7 @@ class TestMakeRun:
 
         assert time.monotonic() - asked_at < 30
         assert processes.of(var) == []
+        assert re.search(r"entries sealed in 1 seals|Nothing to seal", (var / "log" / "seal.log").read_text())
 
     def test_ends_everything_and_says_which_process_died(self, var):
         run = Run(var)
@@ -168,6 +184,141 @@ class TestMakeRun:
         assert "The database could not be prepared." in words
         assert "Set SECRET_KEY to at least 50 random characters" in words
         assert run.process.returncode != 0
+
+
+class TestItsOwnServers:
+    def test_that_are_killed_are_started_again_and_everything_else_lives_through_it(self, var):
+        run = Run(var)
+        run.lines_until("Clearance runs at")
+        children = {name: processes.named(name, var).pid for name in ("gunicorn", "--queues=", "beat")}
+        for killed, words in (("bin/postgres", "PostgreSQL"), ("valkey-server", "Redis")):
+            processes.named(killed, var).kill()
+
+            run.lines_until(f"{words} was gone; it was started again.")
+
+            done = tasks_done(var)
+            assert processes.eventually(lambda: status(run.port, of="ready") == 200, seconds=30)
+            assert processes.eventually(lambda done=done: tasks_done(var) > done, seconds=120)
+        assert {name: processes.named(name, var).pid for name in children} == children
+
+        run.process.terminate()
+        run.words()
+
+    def test_that_do_not_come_back_end_everything_with_a_sentence(self, var):
+        run = Run(var, sys.executable, "-c", IMPATIENT)
+        run.lines_until("Clearance runs at")
+        (var / "postgres" / "PG_VERSION").rename(var / "postgres" / "PG_VERSION.gone")
+
+        processes.named("bin/postgres", var).kill()
+
+        words = run.words()
+        (var / "postgres" / "PG_VERSION.gone").rename(var / "postgres" / "PG_VERSION")
+        assert "The embedded PostgreSQL failed at pg_ctl." in words
+        assert "Traceback" not in words
+        assert run.process.returncode == 1
+
+
+def tasks_done(var: Path) -> int:
+    return (var / "log" / "worker.log").read_text().count(" succeeded in ")
+
+
+class TestTheTrail:
+    def test_is_sealed_to_its_last_entry_when_it_stops(self, var):
+        run = Run(var)
+        run.lines_until("Clearance runs at")
+        late = "from accounts.models import Division; print(Division.objects.create(code='LATE', name='Late').pk)"
+        assert (
+            Run(var, sys.executable, "manage.py", "shell", "--no-imports", "--command", late).words().strip().isdigit()
+        )
+
+        run.process.terminate()
+
+        run.words()
+        verification = Run(var, sys.executable, "manage.py", "verify_audit", "--full")
+        said = verification.words()
+        assert verification.process.returncode == 0, said
+        assert "wait for a seal" not in said
+
+
+class TestWhatItCannotUse:
+    @pytest.mark.parametrize("port", ["abc", "0", "65536", "-1", "80.5", "8_000", "٨٠٠٠", " "])
+    def test_of_ports_it_names_in_a_sentence(self, var, port):
+        run = Run(var, *SUPERVISOR, PORT=port)
+
+        assert run.words() == f"PORT is {port!r}, and must be a number from 1 to 65535: PORT=8080 make run\n"
+        assert run.process.returncode == 1
+
+    @pytest.mark.parametrize("command", [SUPERVISOR, ALONE])
+    @pytest.mark.parametrize("kind", ["file", "below a file", "read-only", "locked", "log", "long", "no place"])
+    def test_of_folders_it_names_in_a_sentence(self, tmp_path, kind, command):
+        var = tmp_path / "var"
+        match kind:
+            case "file":
+                var.touch()
+            case "below a file":
+                var.touch()
+                var /= "var"
+            case "read-only":
+                var.mkdir(mode=0o500)
+            case "locked":
+                var.mkdir()
+                for name in ("run.lock", "users.lock"):
+                    (var / name).touch(mode=0o400)
+            case "log":
+                (var / "log").mkdir(parents=True)
+                (var / "log").chmod(0o500)
+            case "long":
+                var /= "x" * 300
+            case "no place":
+                var = Path("/proc/clearance")
+
+        run = Run(var, sys.executable, "-c", AS_ANYBODY, *command[1:])
+
+        assert "can't be written" in (words := run.words())
+        assert "set VAR_DIR to another folder" in words
+        assert words.count("\n") == 1
+        assert run.process.returncode == 1
+
+    @pytest.mark.parametrize("command", [SUPERVISOR, ALONE])
+    def test_since_it_is_full_it_names_in_a_sentence(self, full_folder, command):
+        run = Run(full_folder / "var", *command)
+
+        words = run.words()
+        assert "No space left on device" in words
+        assert "Traceback" not in words
+        assert run.process.returncode == 1
+
+
+@pytest.fixture
+def full_folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder with next to no room, where this user may have one."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path]
+    if os.geteuid() != 0 or not shutil.which("mount") or subprocess.run(mount, check=False).returncode:
+        pytest.skip("nothing may be mounted here")
+    yield tmp_path
+    subprocess.run(["umount", tmp_path], check=True)
+
+
+class TestTheTemporaryFolder:
+    def test_is_as_it_was_after_a_stop_and_after_a_kill(self, var, tmp_path):
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            run = Run(var, TMPDIR=str(tmp_path))
+            run.lines_until("Clearance runs at")
+            supervisor = run.supervisor()
+            if number == signal.SIGKILL:
+                os.kill(supervisor, signal.SIGSTOP)
+                processes.named("gunicorn", var).kill()  # which takes nothing of its own away then
+
+            os.kill(supervisor, number)
+
+            run.words()
+            assert processes.eventually(lambda: processes.of(var) == [], seconds=30)
+            assert list(tmp_path.iterdir()) == []
+        again = Run(var)
+        again.lines_until("Clearance runs at")
+        again.process.terminate()
+        again.words()
+        assert not (var / "tmp").exists()
 
 
 class TestALoneCommand:

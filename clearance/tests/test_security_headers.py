@@ -11,7 +11,20 @@ SHIPMENTS = "/api/v1/shipments"
 
 class TestEveryAnswer:
     @pytest.fixture(
-        params=["/admin/", "/admin/login/", SHIPMENTS, "/api/v1/nowhere", "/api/v1/health/live", "/nowhere"]
+        params=[
+            "/admin/",
+            "/admin/login/",
+            SHIPMENTS,
+            f"{SHIPMENTS}?format=api",
+            f"{SHIPMENTS}?format=csv",
+            "/api/v1/docs",
+            "/api/v1/redoc",
+            "/api/v1/openapi.json",
+            "/api/v1/nowhere",
+            "/api/v1/health/live",
+            "/metrics",
+            "/nowhere",
+        ]
     )
     def answer(self, request, bu_clerk):
         return pages.signed_in(bu_clerk).get(request.param)
@@ -24,6 +37,16 @@ class TestEveryAnswer:
         assert policy["object-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
         assert policy["form-action"] == "'self'"
         assert answer["X-Frame-Options"] == "DENY"
+
+    def test_that_shows_a_mail_lets_it_do_nothing_at_all(self, administrator):
+        answer = pages.signed_in(administrator).get("/admin/outbox/message/samples/welcome/en/")
+        policy = dict(part.strip().partition(" ")[::2] for part in answer["Content-Security-Policy"].split(";"))
+
+        assert answer.status_code == 200
+        assert policy == {
+            "default-src": "'none'", "style-src": "'unsafe-inline'", "base-uri": "'none'", "form-action": "'none'",
+            "frame-ancestors": "'self'", "sandbox": "",
+        }  # fmt: skip
 
     def test_tells_other_sites_nothing_and_asks_for_no_device(self, answer):
         assert answer["Referrer-Policy"] == "same-origin"

@@ -16,19 +16,21 @@ from clearance.tests.processes import eventually
 
 
 @contextmanager
-def web(redis_url: str, **environment: str) -> Iterator[int]:
+def web(
+    redis_url: str, *options: str, application: str = "clearance.tests.patient_wsgi", **environment: str
+) -> Iterator[int]:
     """Have a web process that limits requests, and waits for Redis however busy the machine is; yield its port."""
     with closing(socket.socket()) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(50)
-        options = ("--worker-class=gthread", "--threads=4", "--graceful-timeout=1", "--no-control-socket")
         process = subprocess.Popen(
             [
                 sys.executable,
                 "-m",
                 "gunicorn",
-                "clearance.tests.patient_wsgi",
+                application,
                 f"--bind=fd://{listener.fileno()}",
+                *("--threads=4", "--graceful-timeout=1"),
                 *options,
             ],
             cwd=ROOT,

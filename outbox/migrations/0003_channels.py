@@ -124,6 +124,7 @@ class Migration(migrations.Migration):
                 "provider_id",
                 "created_at",
             ],
+            added=["channel", "provider_id"],
         ),
         Track("outbox.smstemplate", ["id", "name", "content_en", "content_ar", "is_active"]),
         Track("outbox.wantedtext", ["id", "user_id", "severity"]),

@@ -27,7 +27,9 @@ def choose_channels(*, user: Person, mail: Collection[str] | None = None, sms: C
     if mail is not None:
         muted = [one for one in Severity.values if one not in mail]
         MutedMail.objects.filter(user_id=user.pk).exclude(severity__in=muted).delete()
-        MutedMail.objects.bulk_create([MutedMail(user_id=user.pk, severity=one) for one in muted], ignore_conflicts=True)
+        MutedMail.objects.bulk_create(
+            [MutedMail(user_id=user.pk, severity=one) for one in muted], ignore_conflicts=True
+        )
     if sms is not None:
         chosen = WantedText.objects.filter(user_id=user.pk)
         new = set(sms) - set(chosen.values_list("severity", flat=True))
@@ -37,4 +39,6 @@ def choose_channels(*, user: Person, mail: Collection[str] | None = None, sms: C
             raise PhoneMissing
         chosen.exclude(severity__in=sms).delete()
         with explained(WantedText):
-            WantedText.objects.bulk_create([WantedText(user_id=user.pk, severity=one) for one in new], ignore_conflicts=True)
+            WantedText.objects.bulk_create(
+                [WantedText(user_id=user.pk, severity=one) for one in new], ignore_conflicts=True
+            )

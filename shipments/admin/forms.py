@@ -28,8 +28,9 @@ class ShipmentForm(forms.ModelForm):
         if "division" in self.fields:
             self.fields["division"].empty_label = _("none: seen by everybody")
 
-    def validate_unique(self) -> None:
-        """The service says that the number is taken, and that deleted shipments keep theirs."""
+    def _get_validation_exclusions(self) -> set[str]:
+        """The service writes the number in its one form, and says that it is taken, by a deleted shipment too."""
+        return super()._get_validation_exclusions() | {"shipment_number"}
 
 
 class EtaForm(VersionedForm):
@@ -38,7 +39,7 @@ class EtaForm(VersionedForm):
         label=_("Reason"),
         max_length=255,
         required=False,
-        widget=forms.Textarea({"rows": 2}),
+        widget=forms.TextInput({"size": 60}),
         help_text=_("May stay empty; others will be glad of it."),
     )
 
@@ -55,19 +56,24 @@ class EtaForm(VersionedForm):
 class ImportForm(VerbForm):
     file = forms.FileField(
         label=_("Workbook"),
-        widget=forms.FileInput({"accept": ".xlsx,.xls,.xlsb,.ods"}),
+        widget=forms.FileInput({"accept": ".xlsx,.xls,.xlsb,.ods,.csv"}),
     )
     sheet = forms.CharField(
-        label=_("Sheet"), required=False, max_length=60, help_text=_("Empty: the first one with something on it.")
+        label=_("Sheet"), required=False, max_length=60, help_text=_("Empty: the first one that is a tracker.")
     )
     dry_run = forms.BooleanField(
         label=_("Only try it: show what would happen and write nothing"), required=False, initial=True
+    )
+    set_back = forms.BooleanField(
+        label=_("Set back values that were replaced after this tracker was written"), required=False
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["file"].help_text = format_html(
-            '.xlsx, .xls, .xlsb, .ods. <a href="{}">{}</a>',
+            '.xlsx, .xls, .xlsb, .ods, .csv. <a href="{}">{}</a> · <a href="{}">{}</a>',
             reverse("admin:shipments_shipment_blank"),
             gettext("Download an empty workbook to fill in"),
+            reverse("admin:shipments_shipment_guide"),
+            gettext("What is read, and what is refused"),
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,7 +9,6 @@ from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
-from django.urls import path
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
@@ -22,7 +20,6 @@ from alerts.models import Alert
 from audit import selectors as trail
 from audit.models import AuditEntry
 from audit.pages.history import READS_TRAIL
-from clearance import sheets
 from clearance.admin.desk import DeskAdmin
 from clearance.admin.display import pill
 from clearance.admin.verbs import ReasonForm, Verb, VersionedForm
@@ -31,8 +28,8 @@ from shipments import services as shipments
 from shipments.admin.display import tell_risk
 from shipments.admin.filters import DeletedFilter, DivisionFilter, EtaChangesFilter, EtaFilter, RiskFilter
 from shipments.admin.forms import EtaForm, ImportForm, ShipmentForm
+from shipments.admin.importing import ImportPages, import_tracker
 from shipments.choices import Status
-from shipments.imports import workbook
 from shipments.models import MAX_ETA_EDITS, Shipment
 from workflow.choices import StepStatus
 from workflow.models import WorkflowStep
@@ -57,19 +54,6 @@ def _restore(shipment: Shipment, **given: Any) -> Shipment:
     return shipments.restore(shipment_id=shipment.pk, **given)
 
 
-def _import(*, file: Any, sheet: str, **given: Any) -> dict[str, Any]:
-    imported = workbook.import_workbook(file.read(), name=file.name, sheet=sheet or None, **given)
-    content = imported.error_workbook() if imported.report.failed else b""
-    # The failed rows travel in the page itself, so that no host has to keep a file for another request.
-    return {
-        "name": file.name,
-        "dry_run": given["dry_run"],
-        "report": imported.report,
-        "ignored": imported.ignored,
-        "error_workbook": f"data:{sheets.CONTENT_TYPE};base64,{base64.b64encode(content).decode()}" if content else "",
-    }
-
-
 def _is_active(shipment: Shipment, _request: HttpRequest) -> bool:
     return shipment.status == Status.ACTIVE and shipment.deleted_at is None
 
@@ -81,7 +65,7 @@ def _eta_may_move(shipment: Shipment, request: HttpRequest) -> bool:
 
 # The admin -----------------------------------------------------------------------------------------------------------
 @admin.register(Shipment)
-class ShipmentAdmin(DeskAdmin):
+class ShipmentAdmin(ImportPages, DeskAdmin):
     form = ShipmentForm
     change_form_template = "admin/shipments/shipment/change_form.html"
     list_display = (
@@ -159,7 +143,7 @@ class ShipmentAdmin(DeskAdmin):
                 "blank cell never erases, and the same file again changes nothing."
             ),
             permission="shipments.import_shipment",
-            run=_import,
+            run=import_tracker,
             form=ImportForm,
             on_list=True,
             done="",
@@ -337,18 +321,6 @@ class ShipmentAdmin(DeskAdmin):
     @admin.display(description=_("ETA changes"))
     def eta_edits(self, shipment: Shipment) -> str:
         return gettext("%(used)d of %(most)d") % {"used": shipment.eta_edit_count, "most": MAX_ETA_EDITS}
-
-    # The workbook to fill in -----------------------------------------------------------------------------------------
-    def get_urls(self) -> list[Any]:
-        view = self.admin_site.admin_view(self.blank_workbook)
-        return [path("tracker.xlsx", view, name="shipments_shipment_blank"), *super().get_urls()]
-
-    def blank_workbook(self, request: HttpRequest) -> HttpResponse:
-        return HttpResponse(
-            workbook.blank_workbook(),
-            content_type=sheets.CONTENT_TYPE,
-            headers={"Content-Disposition": 'attachment; filename="tracker.xlsx"'},
-        )
 
 
 def _counted(steps: list[WorkflowStep]) -> tuple[int, int]:

@@ -2,14 +2,12 @@
 
 from shipments.imports.cells import MAX_AMOUNT, MAX_CONTAINERS, MAX_QUANTITY, Cell
 from shipments.imports.fields import MAX_LENGTHS
-from shipments.imports.headings import (
-    ColumnGivenTwice,
-    HeadingsNotFound,
-    ShipmentNumberMissing,
-    Template,
-    template,
-)
-from shipments.imports.tracker import Tracker, cells_from_records, records, tracker
+from shipments.imports.heading_rows import HeadingsUnclear
+from shipments.imports.headings import ColumnGivenTwice, HeadingsNotFound, ShipmentNumberHidden, ShipmentNumberMissing
+from shipments.imports.looks import MergesOverlap
+from shipments.imports.table import Tracker
+from shipments.imports.template import Template, template
+from shipments.imports.tracker import cells_from_records, records, tracker
 from shipments.rows import Fault, TrackerRow
 
 __all__ = [
@@ -21,6 +19,9 @@ __all__ = [
     "ColumnGivenTwice",
     "Fault",
     "HeadingsNotFound",
+    "HeadingsUnclear",
+    "MergesOverlap",
+    "ShipmentNumberHidden",
     "ShipmentNumberMissing",
     "Template",
     "Tracker",

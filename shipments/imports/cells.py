@@ -1,15 +1,13 @@
 """One cell → one typed value, `None` for blank, or a sentence that says what to do. Guesses nothing.
 
 Decisions: `1,234` is one thousand two hundred and thirty-four and `1.234` is one rial and 234 baisa, as money is
-written in Oman; a comma before one, two or more than three digits is a fault, and so is `1.234,500`. Numbers with
-slashes are day first, whatever the numbers; a year of two digits is 2015 to 2099. A date with a UTC offset is a fault,
-as it may be another day in Muscat.
+written in Oman; a comma before one, two or more than three digits is a fault, and so is `1.234,500`. Dates are read
+in `dates`.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -17,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
 
-from shipments.choices import EARLIEST_DATE as EARLIEST
-from shipments.choices import LATEST_DATE as LATEST
+from clearance.text import number as number_of
+from clearance.text import tidied
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
 Cell = str | float | int | bool | date | datetime | time | timedelta | Decimal | None
 Parser = Callable[[Cell], object]
 
-FIRST_SHORT_YEAR = "15"  # 26-12-03 is rather 3 December 2026 than 26 December 2003: not ours to decide
-SERIAL_ORIGIN = date(1899, 12, 30)  # Excel's 1900 system, from March 1900 on
 MAX_AMOUNT = Decimal(10) ** 12  # exclusive, as is the next
 MAX_QUANTITY = Decimal(10) ** 9
 MAX_CONTAINERS = 9_999
@@ -39,30 +35,11 @@ EXACT, NOISE = Decimal(0), Decimal("0.0000005")
 BLANKS = frozenset(
     ["", "-", "--", "---", "–", "—", "n/a", "na", "n.a.", "n.a", "nil", "tba", "tbc", "tbd", "لا يوجد", "غير متوفر"]
 )
-SHEET_ERRORS = frozenset(
-    ["#null!", "#div/0!", "#value!", "#ref!", "#name?", "#num!", "#n/a", "#getting_data", "#spill!", "#calc!"]
+SHEET_ERRORS = re.compile(r"#[^\W\d_][\w/]*[!?]|#n/?[adv]|#getting_data|err:\d{3}", re.IGNORECASE)  # also “#WERT!”
+_CANCELLED = frozenset(
+    "cancelled canceled cancel cancellation cxl void voided ملغي ملغى ملغاة ملغية الغيت إلغاء الغاء".split()  # noqa: SIM905
 )
-MONTHS = {
-    name: number
-    for number, names in enumerate(
-        (
-            "jan january يناير",
-            "feb february فبراير",
-            "mar march مارس",
-            "apr april أبريل ابريل إبريل",
-            "may مايو",
-            "jun june يونيو",
-            "jul july يوليو",
-            "aug august أغسطس اغسطس",
-            "sep sept september سبتمبر",
-            "oct october أكتوبر اكتوبر",
-            "nov november نوفمبر",
-            "dec december ديسمبر",
-        ),
-        1,
-    )
-    for name in names.split()
-}
+_NO = frozenset(["no", "n", "0", "false", "not cancelled", "active", "لا"])
 MODES = {
     "sea": "sea ocean vessel maritime seafreight oceanfreight bysea byocean byvessel بحر بحري بحرا البحر",
     "air": "air airfreight byair flight جو جوي جوا الجو",
@@ -75,47 +52,49 @@ UNITS = {
     "units": "unit units pc pcs piece pieces no nos ea each وحدة وحدات قطعة قطع",
 }
 
-_ASCII_DIGITS = {ord(digit): str(n % 10) for n, digit in enumerate("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹")}
+ASCII_DIGITS = {ord(digit): str(n % 10) for n, digit in enumerate("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹")}
 _SEPARATORS = {ord("٫"): ".", ord("٬"): ",", ord("،"): ","}
-_NUMERALS = _ASCII_DIGITS | _SEPARATORS
-# Direction marks, byte order marks, controls that databases refuse, and halves of characters.
-_UNSEEN = re.compile(
-    "[\u200b\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ufeff\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff]"
-)
+_NUMERALS = ASCII_DIGITS | _SEPARATORS
 _CURRENCY = r"(?:omr\.?|r\.?o\.?|o\.?r\.?|rials?(?: omani)?|omani rials?|ر\. ?ع\.?|رع|ريال(?: عماني)?)"
 _MONEY = re.compile(rf"(?:{_CURRENCY} ?)?([+-]?[\d., ]*\d)(?: ?{_CURRENCY})?")
 _NUMBER = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d{1,2}(?:,\d{2})+,\d{3})(?:\.\d+)?", re.ASCII)
 _OTHER_CURRENCY = re.compile(
     r"[$€£¥₹₨]|\b(?:rs|us|dhs|dollars?|euros?|yen|rupees?|dirhams?)\b|^[a-z]{3} ?[\d.,]+$|^[\d.,]+ ?[a-z]{3}$"
 )
-_CLOCK = r"(?:[t ]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?: ?[ap]m)?)?"
-_YEAR_FIRST = re.compile(rf"(\d{{4}})([-/.])(\d{{1,2}})\2(\d{{1,2}}){_CLOCK}", re.ASCII)
-_DAY_FIRST = re.compile(rf"(\d{{1,2}}) ?([-/. ]) ?(\d{{1,2}}) ?\2 ?(\d{{4}}|\d{{2}}){_CLOCK}", re.ASCII)
-_DAY_MONTH = re.compile(rf"(\d{{1,2}})(?:st|nd|rd|th)?[-/., ]*([^\W\d_]+)[-/., ]*(\d{{4}}|\d{{2}}){_CLOCK}")
-_MONTH_DAY = re.compile(rf"([^\W\d_]+)[. ]*(\d{{1,2}})(?:st|nd|rd|th)?[, ]+(\d{{4}}){_CLOCK}")
-_SERIAL = re.compile(r"\d{5}", re.ASCII)
+_OMR = re.compile(_CURRENCY)
 _SEVERAL = re.compile(r"[,;،؛\n&]|\band\b", re.IGNORECASE)
+
+HOLDS_AN_ERROR = _("{column} holds the error “{value}”. Correct the formula or type the value.")
+_CANCEL_IT = _(
+    "{column} says “{value}”. Cancel the shipment on its own page, with the reason, and delete the row here."
+)
+NOT_IN_OMR = _("{column} “{value}” is not in OMR. Write the equivalent in Omani rials.")
 
 
 class Unreadable(Exception):
-    """The cell can't be read; `sentence` has places for `{column}`, `{value}` and the keys of `context`."""
+    """The cell can't be read; `sentence` has places for `{column}`, `{value}` and the keys of `context`.
+
+    It may take the place of a cell whose look forbids to read it: `quoted` is then what the cell shows.
+    """
+
+    quoted: object = None
 
     def __init__(self, sentence: StrPromise, **context: object) -> None:
         super().__init__(sentence)
         self.sentence, self.context = sentence, context
 
+    def about(self, cell: object) -> Unreadable:
+        """Itself, in the place of this cell."""
+        self.quoted = cell
+        return self
+
+    def of(self, cell: object) -> object:
+        """What is quoted of a cell that it was raised for, or that it stands for."""
+        return cell if self.quoted is None and cell is not self else self.quoted
+
     def told(self, column: str, cell: object) -> str:
         """The sentence about this cell of this column."""
-        return str(self.sentence).format(column=column, value=shown(cell), **self.context)
-
-
-def tidy(text: str) -> str:
-    """Without stray blanks, line breaks, direction marks and controls; letters composed, nothing else changed."""
-    if not text.isascii():
-        text = unicodedata.normalize("NFC", _UNSEEN.sub("", text))
-    elif not text.isprintable():
-        text = _UNSEEN.sub("", text)
-    return " ".join(text.split())
+        return str(self.sentence).format(column=shown(column), value=shown(cell), **self.context)
 
 
 def shown(cell: object) -> str:
@@ -126,77 +105,19 @@ def shown(cell: object) -> str:
         return str(int(cell))
     if isinstance(cell, int) and abs(cell) >= 10**40:
         return "a very long number"
-    text = "" if cell is None else tidy(str(cell))
+    text = "" if cell is None else tidied(str(cell))
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def readable(cell: str) -> str | None:
     """The tidy text, `None` if it counts as blank."""
-    text = tidy(cell)
+    text = tidied(cell)
     lowered = text.casefold()
     if lowered in BLANKS:
         return None
-    if lowered in SHEET_ERRORS:
-        raise Unreadable(_("{column} holds the error “{value}”. Correct the formula or type the value."))
+    if SHEET_ERRORS.fullmatch(lowered):
+        raise Unreadable(HOLDS_AN_ERROR)
     return text
-
-
-# Dates ---------------------------------------------------------------------------------------------------------------
-
-
-def parse_date(cell: Cell) -> date | None:
-    """A date from a date, an Excel serial, ISO or day-first text; never month first in numbers."""
-    found = None
-    if isinstance(cell, str):
-        text = readable(cell)
-        if text is None:
-            return None
-        found = _date_of_text(text.translate(_ASCII_DIGITS).lower())
-    elif cell is None:
-        return None
-    elif isinstance(cell, datetime):
-        found = cell.date()
-    elif isinstance(cell, date):
-        found = cell
-    elif isinstance(cell, int | float):  # True and False are no plausible serials
-        found = _date_of_serial(cell)
-    elif isinstance(cell, time):
-        raise Unreadable(
-            _("{column} holds a time, not a date (a link to an empty cell looks so). Type the date or clear the cell.")
-        )
-    if found is None:
-        raise Unreadable(_("{column} “{value}” is not a date. Write it as day/month/year, for example 03/12/2026."))
-    if not EARLIEST <= found <= LATEST:
-        raise Unreadable(_("{column} “{value}” is not a date between 2000 and 2100. Check the year."))
-    return found
-
-
-def _date_of_serial(serial: float) -> date | None:
-    """The day of an Excel serial, only where it can't be anything else: 2000 to 2100."""
-    if 36_526 <= serial < 73_416:
-        return SERIAL_ORIGIN + timedelta(days=int(serial))
-    return None
-
-
-def _date_of_text(text: str) -> date | None:
-    if match := _DAY_FIRST.fullmatch(text):
-        day, month, year = match[1], int(match[3]), match[4]
-    elif match := _YEAR_FIRST.fullmatch(text):
-        day, month, year = match[4], int(match[3]), match[1]
-    elif match := _DAY_MONTH.fullmatch(text):
-        day, month, year = match[1], MONTHS.get(match[2], 0), match[3]
-    elif match := _MONTH_DAY.fullmatch(text):
-        day, month, year = match[2], MONTHS.get(match[1], 0), match[3]
-    elif _SERIAL.fullmatch(text):
-        return _date_of_serial(int(text))
-    else:
-        return None
-    if len(year) == 2 and year < FIRST_SHORT_YEAR:
-        return None
-    try:
-        return date(int(year) + (2000 if len(year) == 2 else 0), month, int(day))
-    except ValueError:
-        return None
 
 
 # Numbers -------------------------------------------------------------------------------------------------------------
@@ -216,7 +137,7 @@ def parse_amount(cell: Cell) -> Decimal | None:
         text = text.translate(_NUMERALS).lower()
         match = _MONEY.fullmatch(text)
         if not match and _OTHER_CURRENCY.search(text):
-            raise Unreadable(_("{column} “{value}” is not in OMR. Write the equivalent in Omani rials."))
+            raise Unreadable(NOT_IN_OMR)
         amount = _number_of_text(match[1] if match else "", _NOT_AN_AMOUNT)
     elif cell is None:
         return None
@@ -285,11 +206,29 @@ def _three_decimals(number: Decimal, noise: Decimal) -> Decimal:
     return rounded
 
 
+def is_omr(currency: str) -> bool:
+    """Whether a code, a sign or a word means Omani rials."""
+    return bool(_OMR.fullmatch(tidied(currency).casefold()))
+
+
+def check_currency(cell: Cell) -> None:
+    """:raises Unreadable: the cell names another currency than Omani rials."""
+    if isinstance(cell, str):
+        text = readable(cell)
+        if text is None or is_omr(text):
+            return
+    elif cell is None:
+        return
+    raise Unreadable(
+        _("{column} says “{value}”: the amount is not in OMR. Write its equivalent in Omani rials, and OMR here.")
+    )
+
+
 # Text ----------------------------------------------------------------------------------------------------------------
 
 
 def text_parser(longest: int, *, code: bool = False) -> Parser:
-    """Text of at most `longest` characters; a `code` gets ASCII digits, so that ١٢٣ and 123 are one number."""
+    """Text of at most `longest` characters; a `code` comes in the one form of numbers: ١٢٣ and 123 are one."""
 
     def parse(cell: Cell) -> str | None:
         if isinstance(cell, str):
@@ -297,7 +236,7 @@ def text_parser(longest: int, *, code: bool = False) -> Parser:
             if text is None:
                 return None
             if code and not text.isascii():
-                text = text.translate(_ASCII_DIGITS)
+                text = number_of(text)
         elif cell is None:
             return None
         elif isinstance(cell, date):
@@ -338,6 +277,21 @@ def lc_parser(longest: int) -> Parser:
         return one(", ".join(dict.fromkeys(numbers)))
 
     return parse
+
+
+def check_status(cell: Cell) -> None:
+    """:raises Unreadable: the cell says that the shipment is cancelled."""
+    if isinstance(cell, str):
+        words = {word.removeprefix("ال") for word in re.findall(r"[^\W\d_]+", tidied(cell).casefold())}
+        if words & _CANCELLED:
+            raise Unreadable(_CANCEL_IT)
+
+
+def check_cancelled(cell: Cell) -> None:
+    """:raises Unreadable: there is anything in the cell of a column “Cancelled”, except a no."""
+    text = tidied(cell).casefold() if isinstance(cell, str) else "" if cell in (None, 0) else "yes"
+    if text not in BLANKS and text not in _NO:
+        raise Unreadable(_CANCEL_IT)
 
 
 def choice_parser(options: Mapping[str, str]) -> Parser:

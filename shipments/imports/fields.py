@@ -34,12 +34,21 @@ class Field:
 
     name: str
     heading: str
-    parse: Parser
+    parse: Parser | None  # none: dates, whose parser is made when the whole column has been seen
     meaning: StrPromise
     formats: StrPromise
     also: str = ""
     is_required: bool = False
     options: tuple[str, ...] = ()
+    years_ahead: int = 0  # of a date: how far it may lie before us
+
+    @property
+    def is_date(self) -> bool:
+        return self.parse is None
+
+    @property
+    def is_figure(self) -> bool:
+        return self.parse in (cells.parse_amount, cells.parse_quantity, cells.parse_count)
 
 
 def _text(name: str, *, code: bool = False) -> Parser:
@@ -110,7 +119,7 @@ FIELDS = (
     Field(
         "supplier_invoice_date",
         "Supplier invoice date",
-        cells.parse_date,
+        None,
         _("Date on the supplier's commercial invoice"),
         DATE_FORMATS,
         "invoice date; inv date; supplier inv date; date of invoice; commercial invoice date; "
@@ -140,7 +149,8 @@ FIELDS = (
         cells.parse_amount,
         _("Invoice amount as its equivalent in Omani rials"),
         _("A number with at most three decimals: 12345.500 or OMR 12,345.500"),
-        "invoice amount; inv amount; inv amount omr; inv amt; inv amt omr; invoice amt; invoice amt omr; "
+        "invoice amount; supplier invoice amount; inv amount; inv amount omr; inv amt; inv amt omr; invoice amt; "
+        "invoice amt omr; "
         "invoice value; invoice value omr; inv value; inv value omr; amount omr; amount in omr; invoice amount in omr; "
         "amount; value omr; omr amount; omr value; invoice amount ro; amount ro; "
         "مبلغ الفاتورة; قيمة الفاتورة; المبلغ; مبلغ الفاتورة بالريال العماني; قيمة الفاتورة ر.ع; المبلغ ر.ع",
@@ -183,11 +193,12 @@ FIELDS = (
     Field(
         "sail_date",
         "Sail date",
-        cells.parse_date,
+        None,
         _("The date the vessel sailed"),
         DATE_FORMATS,
         "sailing date; sailed on; date of sailing; departure date; atd; shipped on board; shipped on board date; "
-        "تاريخ الإبحار; تاريخ المغادرة",
+        "actual departure; actual sailing; تاريخ الإبحار; تاريخ المغادرة",
+        years_ahead=1,
     ),
     Field(
         "container_count",
@@ -219,21 +230,52 @@ FIELDS = (
     Field(
         "eta",
         "ETA",
-        cells.parse_date,
+        None,
         _("Expected date of arrival; every step is planned from it"),
         DATE_FORMATS,
         "eta date; eta port; eta sohar; expected arrival; expected arrival date; estimated arrival; "
         "estimated arrival date; expected time of arrival; estimated time of arrival; date of arrival eta; "
         "تاريخ الوصول المتوقع; موعد الوصول المتوقع; الوصول المتوقع",
         is_required=True,
+        years_ahead=2,
     ),
     Field(
         "ata",
         "ATA",
-        cells.parse_date,
+        None,
         _("Actual date of arrival"),
         DATE_FORMATS,
         "ata date; actual arrival; actual arrival date; actual time of arrival; arrived on; "
         "تاريخ الوصول الفعلي; الوصول الفعلي",
     ),
 )
+
+# Columns that aren't stored, but say what becomes of the row.
+CURRENCY = Field(
+    "currency",
+    "Currency",
+    cells.check_currency,
+    _("The currency of the invoice amount; any other than OMR fails the row"),
+    _("OMR"),
+    "curr; cur; ccy; currency code; currency type; invoice currency; inv currency; inv curr; inv cur; amount currency; "
+    "currency of invoice; invoice amount currency; invoice ccy; "
+    "العملة; عملة; رمز العملة; عملة الفاتورة; نوع العملة; عملة المبلغ",
+)
+STATUS = Field(
+    "status",
+    "Status",
+    cells.check_status,
+    _("Read only for the word “cancelled”, which fails the row"),
+    _TEXT,
+    "shipment status; current status; overall status; state; status of shipment; الحالة; حالة الشحنة; حالة",
+)
+CANCELLED = Field(
+    "cancelled",
+    "Cancelled",
+    cells.check_cancelled,
+    _("Anything here, except a no, fails the row"),
+    _TEXT,
+    "canceled; is cancelled; cancellation; cancelled on; cancellation date; date cancelled; cancelled shipment; "
+    "ملغاة; ملغى; ملغي; إلغاء; تاريخ الإلغاء",
+)
+CHECKS = (CURRENCY, STATUS, CANCELLED)

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from django.utils.translation import gettext_lazy as _
 
 from clearance.errors import Invalid
-from shipments.imports import cells
 from shipments.imports.cells import Cell
-from shipments.imports.fields import DATE_FORMATS, FIELDS, Field
-
-SEARCHED_ROWS = 50  # the heading row is among the first fifty
+from shipments.imports.fields import CANCELLED, CHECKS, CURRENCY, FIELDS, STATUS, Field
 
 
 class HeadingsNotFound(Invalid):
     code = "TRACKER_HEADINGS_NOT_FOUND"
     message = _(
-        "No heading row was found in the first {searched} rows. One row needs the heading “Shipment number” and at "
-        "least two more, such as “Principal”, “Brand”, “Invoice amount (OMR)” or “ETA”."
+        "No heading row was found in the first {searched} rows of the sheets that were looked at ({sheets}). One row "
+        "needs the heading “Shipment number” and at least two more, such as “Principal”, “Brand”, “Invoice amount "
+        "(OMR)” or “ETA”."
     )
 
 
@@ -32,20 +30,45 @@ class ShipmentNumberMissing(Invalid):
     message = _("The rows have no “shipment_number”. Give each row one.")
 
 
+class ShipmentNumberHidden(Invalid):
+    code = "TRACKER_NUMBER_HIDDEN"
+    message = _("The column “{heading}” is hidden, and what nobody sees is not imported. Show it and import again.")
+
+
 class ColumnGivenTwice(Invalid):
     code = "TRACKER_COLUMN_TWICE"
     message = _("The columns “{first}” and “{second}” mean the same ({meaning}). Rename or delete one of them.")
 
 
-_ARABIC_LETTERS = str.maketrans("أإآٱىة", "اااايه", "ـ")
+_ARABIC_LETTERS = str.maketrans("أإآٱىةؤ", "اااايهو", "ـ")
 _ASIDES = re.compile(r"\((?:optional|required|mandatory|date|dd?[-/. ]?mm?[-/. ]?yy(?:yy)?)\)", re.IGNORECASE)
 _STEP = re.compile(r"(step|الخطوة|خطوة)?[\s#.:]*(\d{1,2})(?:[.,٫](\d))?(?!\d)[\s.:)/–-]*(?!\d)(.*)", re.IGNORECASE)
 # Trackers give several columns to a step; only the one with the actual date is read.
 _NOT_THE_ACTUAL_DATE = frozenset(
-    "target plan planned due expected scheduled deadline remark remarks comment comments note notes status ppr apr "  # noqa: SIM905
-    "responsible person by day days delay delayed late المخطط المستهدف ملاحظات".split()
+    "target targets plan planned planning due expected estimate estimated scheduled schedule deadline original revised "  # noqa: SIM905
+    "baseline forecast remark remarks comment comments note notes status ppr apr responsible responsibility person by "
+    "who owner day days delay delayed delays late مخطط خطه مستهدف هدف متوقع مجدول موعد ملاحظات ملاحظه تعليق تعليقات "
+    "حاله مسوول مسئول ايام تاخير استحقاق اصلي معدل".split()
 )
-_ASIDES_OF_STEPS = re.compile(r"\b(?:actual|date|done|completed|on)\b", re.IGNORECASE)
+_PLANNED = frozenset(
+    "target targets plan planned planning expected estimated scheduled schedule forecast baseline مخطط مستهدف متوقع "  # noqa: SIM905
+    "مجدول".split()
+)
+_THE_ACTUAL_DATE = frozenset(
+    "target targets plan planned planning due expected estimate estimated scheduled schedule deadline original revised "  # noqa: SIM905
+    "baseline forecast remark remarks comment comments note notes status ppr apr responsible responsibility person by "
+    "who owner day days delay delayed delays late variance مخطط خطه مستهدف هدف متوقع مجدول موعد ملاحظات ملاحظه "
+    "تعليق تعليقات حاله مسوول مسئول ايام تاخير استحقاق اصلي معدل".split()
+)
+_PLANNED = frozenset(
+    "target targets plan planned planning expected estimated scheduled schedule forecast baseline مخطط مستهدف متوقع "  # noqa: SIM905
+    "مجدول".split()
+)
+_THE_ACTUAL_DATE = frozenset(
+    "actual actually date dates done completed complete completion finished achieved on فعلي فعليا تاريخ تم منجز انجاز "  # noqa: SIM905
+    "اكتمال تنفيذ".split()
+)
+_ASIDES_OF_STEPS = re.compile(r"\b(?:actual|date|done|completed|on)\b|\b(?:ال)?فعلي\b", re.IGNORECASE)
 
 
 def heading_text(cell: object) -> str:
@@ -62,7 +85,20 @@ def key(text: str) -> str:
     return "".join(letter for letter in folded.replace("number", "no") if letter.isalnum())
 
 
-_FIELD_OF = {key(text): one for one in FIELDS for text in [one.heading, one.name, *one.also.split(";")]}
+FIELD_OF = {key(text): one for one in (*FIELDS, *CHECKS) for text in [one.heading, one.name, *one.also.split(";")]}
+# The first column of a workbook of failed rows: written for the person who corrects them.
+_REASONS = frozenset(map(key, ["reason", "السبب"]))
+# Headings that say what something is, but not of what: below a heading that isn't known they may be about anything.
+_VAGUE = frozenset(
+    map(
+        key,
+        "ref;ref no;reference;reference no;file no;file ref;our ref;amount;amount omr;amount in omr;omr amount;"  # noqa: SIM905
+        "omr value;value omr;amount ro;bank;bank name;mode;transport;qty;qnty;quantity;quantities;total qty;"
+        "total quantity;unit;uom;unit of measure;currency;curr;cur;ccy;status;state;"
+        "المبلغ;المبلغ ر.ع;المرجع;رقم المرجع;البنك;الكمية;كمية;"
+        "الوحدة;وحدة;وحدة القياس;العملة;عملة;الحالة;حالة".split(";"),
+    )
+)
 
 
 class Steps:
@@ -96,12 +132,17 @@ def _step_key(text: str) -> str:
 
 
 def _words(text: str) -> set[str]:
-    return set(re.findall(r"[^\W\d_]+", text.casefold()))
+    """The words of a heading, Arabic ones without their article."""
+    folded = unicodedata.normalize("NFKC", text).casefold().translate(_ARABIC_LETTERS)
+    return {word.removeprefix("ال") for word in re.findall(r"[^\W\d_]+", folded)}
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which column (from 0) holds what, and the headings that mean nothing to us."""
+    """Which column (from 0) holds what, and the headings that mean nothing to us.
+
+    `headings` are told to people: of columns with headings in several rows, “9.0 Bayan submitted / Actual”.
+    """
 
     fields: dict[int, Field]
     steps: dict[int, Decimal]
@@ -109,11 +150,38 @@ class Columns:
 
     @property
     def ignored(self) -> list[str]:
+        """Also what says that a shipment is cancelled: it only fails a row."""
         return [
             text
             for index, text in enumerate(self.headings)
-            if text and index not in self.fields and index not in self.steps
+            if text and index not in self.steps and self.fields.get(index, STATUS) in (STATUS, CANCELLED)
+            if index or key(text) not in _REASONS
         ]
+
+    @property
+    def meanings(self) -> Mapping[int, Field | None]:
+        """The columns that are read: their fields, and nothing for those of steps."""
+        return self.fields | dict.fromkeys(self.steps)
+
+    @property
+    def names(self) -> set[str]:
+        """Field names, and step numbers as text."""
+        return {one.name for one in self.fields.values()} | set(map(str, self.steps.values()))
+
+    @property
+    def names_shipments(self) -> bool:
+        return bool(self.of("shipment_number"))
+
+    def of(self, name: str) -> list[int]:
+        return [index for index, one in self.fields.items() if one.name == name]
+
+    def without(self, hidden: Collection[int]) -> Columns:
+        """The same, with these columns as if they weren't there."""
+        return Columns(
+            {index: one for index, one in self.fields.items() if index not in hidden},
+            {index: number for index, number in self.steps.items() if index not in hidden},
+            ["" if index in hidden else text for index, text in enumerate(self.headings)],
+        )
 
     def __len__(self) -> int:
         return len(self.fields) + len(self.steps)
@@ -121,88 +189,70 @@ class Columns:
 
 def columns_of(row: Sequence[Cell], steps: Steps) -> Columns:
     """What each cell of a heading row stands for."""
-    headings = [heading_text(cell) for cell in row]
+    return columns_of_paths([[heading_text(cell)] for cell in row], steps)
+
+
+def columns_of_paths(paths: Sequence[Sequence[str]], steps: Steps) -> Columns:
+    """What each column stands for whose headings, from the top down, are these."""
     fields: dict[int, Field] = {}
     numbers: dict[int, Decimal] = {}
-    for index, text in enumerate(headings):
-        if not text:
-            continue
-        if found := _FIELD_OF.get(key(text)):
+    for index, path in enumerate(paths):
+        found = meaning(path, steps) if any(path) else None
+        if isinstance(found, Field):
             fields[index] = found
-        elif (number := steps.meant_by(text)) is not None:
-            numbers[index] = number
-    return Columns(fields, numbers, headings)
+        elif found is not None:
+            numbers[index] = found
+    if all(one.name != "invoice_amount_omr" for one in fields.values()):
+        fields = {index: one for index, one in fields.items() if one is not CURRENCY}
+    return Columns(fields, numbers, [" / ".join(filter(None, path)) for path in paths])
 
 
-def find_headings(rows: Sequence[Sequence[Cell]], steps: Steps) -> tuple[int, Columns]:
-    """The index of the heading row and its columns: the first row, among the first fifty, that says the most.
+def by_text(text: str, steps: Steps) -> Field | Decimal | None:
+    """What one heading says by itself."""
+    return FIELD_OF.get(key(text)) or steps.meant_by(text)
 
-    :raises HeadingsNotFound: no row names the shipment number and two more columns.
-    :raises ColumnGivenTwice: two columns of that row mean the same.
-    """
-    best: tuple[int, Columns] | None = None
-    for index, row in enumerate(rows[:SEARCHED_ROWS]):
-        if sum(1 for cell in row if isinstance(cell, str) and cell.strip()) < 3:
-            continue
-        found = columns_of(row, steps)
-        if len(found) < 3 or all(one.name != "shipment_number" for one in found.fields.values()):
-            continue
-        if best is None or len(found) > len(best[1]):
-            best = index, found
-    if best is None:
-        raise HeadingsNotFound(searched=SEARCHED_ROWS)
-    require_each_once(best[1], steps)
-    return best
+
+def is_vague(text: str) -> bool:
+    """Whether a heading doesn't say what it is about: “Ref”, “Amount”."""
+    return key(text) in _VAGUE
+
+
+def says_which_date(text: str) -> bool:
+    """Whether a heading only makes sense below another: “Target”, “Actual date”, “Remarks”."""
+    words = _words(text)
+    return bool(words) and (words <= _THE_ACTUAL_DATE or bool(words & _NOT_THE_ACTUAL_DATE))
+
+
+def meaning(path: Sequence[str], steps: Steps) -> Field | Decimal | None:
+    """What a column holds whose headings, from the top down, are these; none where that isn't evident."""
+    *above, text = path
+    found = by_text(text, steps)
+    if not above:
+        return found
+    if joined := _joined(above[-1], text):
+        return joined
+    if (found is None or found is STATUS) and says_which_date(text):
+        whose = meaning(above, steps) if _words(text) <= _THE_ACTUAL_DATE else None
+        is_done = isinstance(whose, Decimal) or (isinstance(whose, Field) and whose.is_date and whose.name != "eta")
+        return whose if is_done else None
+    is_planned = any(_words(one) & _PLANNED for one in above)
+    if isinstance(found, Field):
+        is_of_a_step = isinstance(by_text(above[-1], steps), Decimal)
+        if is_of_a_step or is_vague(text) or (is_planned and found.is_date and found.name != "eta"):
+            return None
+    return None if is_planned and isinstance(found, Decimal) else found
+
+
+def _joined(above: str, text: str) -> Field | None:
+    """“Invoice” above “Date”, or “Arrival” above “Actual”: the two together are a heading."""
+    return FIELD_OF.get(key(f"{above} {text}")) or FIELD_OF.get(key(f"{text} {above}"))
 
 
 def require_each_once(columns: Columns, steps: Steps) -> None:
     """:raises ColumnGivenTwice:"""
     seen: dict[object, int] = {}
-    meanings: dict[int, object] = {index: one.heading for index, one in columns.fields.items()}
-    meanings |= {index: f"{number} {steps.names[number]}" for index, number in columns.steps.items()}
-    for index, meaning in sorted(meanings.items()):
-        if (first := seen.setdefault(meaning, index)) != index:
-            raise ColumnGivenTwice(first=columns.headings[first], second=columns.headings[index], meaning=meaning)
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """The blank workbook in plain data; columns count from 1."""
-
-    headings: list[str]
-    choices: dict[int, list[str]]
-    dates: list[int]
-    notes: list[list[str]]
-
-
-def template(*, steps: Sequence[tuple[str | Decimal, str]], divisions: Sequence[str] = ()) -> Template:
-    """Describe the workbook to fill in: its headings are those that `tracker` understands."""
-    choices = {number: list(one.options) for number, one in enumerate(FIELDS, 1) if one.options}
-    if divisions:
-        choices[[one.name for one in FIELDS].index("division") + 1] = list(divisions)
-    notes = [[str(_("Column")), str(_("What it means")), str(_("How to write it")), str(_("Needed"))]]
-    notes += [
-        [
-            one.heading,
-            str(one.meaning),
-            str(one.formats),
-            str(_("required for a new shipment") if one.is_required else _("optional")),
-        ]
-        for one in FIELDS
-    ]
-    named = [f"{number} {name}" for number, name in steps]
-    notes += [
-        [text, str(_("The date on which this step was done")), str(DATE_FORMATS), str(_("optional"))] for text in named
-    ]
-    notes.append([])
-    notes += [
-        [str(line)]
-        for line in (
-            _("A blank cell changes nothing: it never erases a value and never reopens a step."),
-            _("Each row stands for itself: rows with mistakes are reported, the others are imported."),
-            _("Other columns are ignored; the order of the columns does not matter."),
-        )
-    ]
-    dates = [number for number, one in enumerate(FIELDS, 1) if one.parse is cells.parse_date]
-    dates += range(len(FIELDS) + 1, len(FIELDS) + len(named) + 1)
-    return Template([*(one.heading for one in FIELDS), *named], choices, dates, notes)
+    meant: dict[int, object] = {index: one.heading for index, one in columns.fields.items() if one not in CHECKS}
+    meant |= {index: f"{number} {steps.names[number]}" for index, number in columns.steps.items()}
+    for index, what in sorted(meant.items()):
+        if (first := seen.setdefault(what, index)) != index:
+            raise ColumnGivenTwice(first=columns.headings[first], second=columns.headings[index], meaning=what)

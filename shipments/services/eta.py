@@ -12,7 +12,7 @@ from alerts import services as alerts
 from clearance import context
 from clearance.clock import day_of
 from clearance.constraints import explained
-from clearance.errors import NotFound, VersionConflict
+from clearance.errors import NotFound, VersionConflict, Versions, require_current
 from shipments import rules
 from shipments.models import Shipment
 from workflow import services as workflow
@@ -20,7 +20,7 @@ from workflow import services as workflow
 
 @transaction.atomic
 def change_eta(
-    *, shipment_id: int, eta: date, by: User, at: datetime, reason: str = "", version: int | None = None
+    *, shipment_id: int, eta: date, by: User, at: datetime, reason: str = "", version: Versions = None
 ) -> Shipment:
     """Move a shipment's ETA and re-date every step from it; actual dates stay.
 
@@ -40,7 +40,7 @@ def change_eta(
     if shipment is None:
         raise NotFound
     rules.require_eta_editor(by)
-    rules.require_current(shipment, version)
+    require_current(shipment.version, version)
     if eta == shipment.eta:
         return shipment
     rules.require_active(shipment)

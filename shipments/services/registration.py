@@ -15,7 +15,7 @@ from accounts.rules import require_permission
 from alerts import services as alerts
 from clearance.clock import day_of
 from clearance.constraints import explained, require_valid_fields
-from clearance.errors import NotFound, VersionConflict
+from clearance.errors import NotFound, VersionConflict, Versions, require_current
 from shipments import rules
 from shipments.errors import EtaHasItsOwnVerb, NotYourDivision, ShipmentNumberTaken
 from shipments.models import Shipment
@@ -57,7 +57,7 @@ def register(*, values: Mapping[str, Any], by: User, at: datetime) -> Shipment:
 
 @transaction.atomic
 def amend(
-    *, shipment_id: int, changes: Mapping[str, Any], by: User, at: datetime, version: int | None = None
+    *, shipment_id: int, changes: Mapping[str, Any], by: User, at: datetime, version: Versions = None
 ) -> Shipment:
     """Change what the papers say. Steps that follow a field are completed with its entry, reopened with its clearing.
 
@@ -73,7 +73,7 @@ def amend(
     require_permission(by, "shipments.change_shipment")
     if changes.get("eta", shipment.eta) != shipment.eta:
         raise EtaHasItsOwnVerb(pk=shipment.pk)
-    rules.require_current(shipment, version)
+    require_current(shipment.version, version)
     rules.require_not_cancelled(shipment)
 
     changed = rules.differing(shipment, rules.normalised(changes))
@@ -103,7 +103,7 @@ def _number_free(number: str) -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
-        if "shipment_number" in str(error):
+        if "shipment_number_is_unique" in str(error):
             raise ShipmentNumberTaken(number=number) from error
         raise
 

@@ -15,12 +15,13 @@ from uuid import uuid4
 
 from django.db import connection, transaction
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 
 from accounts.models import Division, User
 from accounts.rules import require_permission
 from alerts import services as alerts
-from clearance import context
+from clearance import context, text
 from clearance.clock import day_of
 from clearance.errors import DomainError, NotFound
 from shipments import rules
@@ -28,14 +29,11 @@ from shipments.choices import Status
 from shipments.errors import ShipmentNumberTaken
 from shipments.models import Shipment
 from shipments.rows import Fault, ImportReport, TrackerRow
+from shipments.services.set_back import set_backs
+from shipments.services.staging import REQUIRED, Judged, write
 from workflow import rules as workflow_rules
 from workflow import services as workflow
 from workflow.models import TemplateStep, WorkflowTemplate
-
-# Field → its column, there and in the staging table: what a row gives, and what follows from it.
-_GIVEN = {name: Shipment._meta.get_field(name).attname for name in (*rules.AMENDABLE, "eta")}  # type: ignore[union-attr]
-_COLUMNS = {**_GIVEN, "status": "status", "cleared_on": "cleared_on"}
-_REQUIRED = ("principal", "brand", "invoice_amount_omr", "eta")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +50,6 @@ class _RowRefused(Exception):
 
     def __init__(self, *objections: _Objection) -> None:
         self.objections = objections
-
-
-@dataclass(slots=True)
-class _Judged:
-    """A row that passed: what to write of it."""
-
-    row: TrackerRow
-    values: dict[str, Any]
-    shipment: Shipment | None = None  # as it was before; a new one has none
-    shipment_id: int = 0  # of a new one once it is registered
-    template_id: int = 0
-    is_eta_change: bool = False
 
 
 @dataclass(slots=True)
@@ -96,21 +82,21 @@ def import_rows(
     by: User | None,
     at: datetime,
     faults: Iterable[Fault] = (),
-    headings: Mapping[str, str] | None = None,
     dry_run: bool = False,
+    set_back: bool = False,
 ) -> ImportReport:
     """Register, amend and date shipments from tracker rows; a row that fails leaves no trace and stops no other.
 
     `by` is None for a command without a person: it may import, but not change an ETA. `faults` are those that the
-    reading found already, for the report; `headings` names the sheet's column for each field and step number.
-    A blank cell never erases. The same rows again change nothing.
+    reading found already, for the report. A blank cell never erases. The same rows again change nothing. A row that
+    would bring back a value that was replaced since fails, unless `set_back` says that this is wanted.
 
     :raises Forbidden: `by` may not import.
     """
     require_permission(by, "shipments.import_shipment")
     report = ImportReport(faults=list(faults))
     with transaction.atomic(), context.remarking(import_batch=uuid4().hex[:12]):
-        _import(rows, report, by=by, at=at, headings=headings or {})
+        _import(rows, report, by=by, at=at, set_back=set_back)
         if dry_run:
             transaction.set_rollback(True)
     report.faults.sort(key=lambda fault: fault.row)
@@ -118,27 +104,30 @@ def import_rows(
     return report
 
 
-def _import(
-    rows: Sequence[TrackerRow], report: ImportReport, *, by: User | None, at: datetime, headings: Mapping[str, str]
-) -> None:
+def _import(rows: Sequence[TrackerRow], report: ImportReport, *, by: User | None, at: datetime, set_back: bool) -> None:
     known = _known(rows, by=by, today=day_of(at))
-    judged: list[_Judged] = []
+    judged: list[Judged] = []
     for row in rows:
         try:
             judged.append(_judge(row, known))
         except _RowRefused as refused:
-            report.faults.extend(_fault(row, objection, headings) for objection in refused.objections)
+            report.faults.extend(_fault(row, objection) for objection in refused.objections)
         except DomainError as error:
-            report.faults.append(_fault(row, _objection(row, error), headings))
+            report.faults.append(_fault(row, _objection(row, error)))
 
     new = [one for one in judged if one.shipment is None]
     old = [one for one in judged if one.shipment is not None]
+    older = set_backs(old)
+    if older and not set_back:
+        report.faults.extend(older)
+        failed = {fault.row for fault in older}
+        old = [one for one in old if one.row.row not in failed]
     amended = [one for one in old if one.values]
-    _write(new=new, amended=amended, by=by, at=at)
+    write(new=new, amended=amended, by=by, at=at)
     for one in new:
         if not one.shipment_id:  # registered by somebody else since we looked
             taken = ShipmentNumberTaken(number=one.row.fields["shipment_number"])
-            report.faults.append(_fault(one.row, _objection(one.row, taken), headings))
+            report.faults.append(_fault(one.row, _objection(one.row, taken)))
     registered = [one for one in new if one.shipment_id]
     workflow.plan_steps(
         plans=[workflow.Plan(one.shipment_id, one.template_id, one.row.steps) for one in registered], at=at
@@ -154,15 +143,19 @@ def _import(
     report.created = len(registered)
     report.updated = len(touched)
     report.unchanged = len(old) - len(touched)
-    report.corrections = _corrections(changes, old, headings)
+    report.corrections = _corrections(changes, old)
+    if set_back:
+        told = {(one.row, one.column) for one in report.corrections}
+        report.corrections.extend(one for one in older if (one.row, one.column) not in told)
 
 
 def _known(rows: Sequence[TrackerRow], *, by: User | None, today: date) -> _Known:
-    numbers = RawSQL("SELECT unnest(%s::text[])", [[row.fields["shipment_number"] for row in rows]])
+    numbers = RawSQL("SELECT lower(unnest(%s::text[]))", [[row.fields["shipment_number"] for row in rows]])
     # Locked in the order of their ids, so that two imports can't wait for each other.
     shipments = {
-        shipment.shipment_number: shipment
-        for shipment in Shipment.objects.filter(shipment_number__in=numbers)
+        text.key(shipment.shipment_number): shipment
+        for shipment in Shipment.objects.alias(key=Lower("shipment_number"))
+        .filter(key__in=numbers)
         .select_related("division")
         .locked()
         .order_by("id")
@@ -211,7 +204,7 @@ def _templates_of(shipment_ids: Sequence[int]) -> dict[int, int]:
         return dict(cursor.fetchall())
 
 
-def _judge(row: TrackerRow, known: _Known) -> _Judged:
+def _judge(row: TrackerRow, known: _Known) -> Judged:
     """:raises _RowRefused: :raises DomainError: why the row fails."""
     values = rules.normalised(row.fields)
     if "division" in values:
@@ -223,14 +216,14 @@ def _judge(row: TrackerRow, known: _Known) -> _Judged:
         values["division"] = division
         if known.own_divisions and division.pk not in known.own_divisions:
             raise _refused("division", values, _("“{value}” is not one of your divisions.").format(value=division))
-    shipment = known.shipments.get(values["shipment_number"])
+    shipment = known.shipments.get(text.key(values["shipment_number"]))
     judged = _judge_new(row, values, known) if shipment is None else _judge_known(row, values, shipment, known)
     _require_believable_steps(judged, known)
     return judged
 
 
-def _judge_new(row: TrackerRow, values: dict[str, Any], known: _Known) -> _Judged:
-    if missing := [name for name in _REQUIRED if name not in values]:
+def _judge_new(row: TrackerRow, values: dict[str, Any], known: _Known) -> Judged:
+    if missing := [name for name in REQUIRED if name not in values]:
         sentence = _("A new shipment needs a value here.")
         raise _RowRefused(*(_Objection(name, "", sentence) for name in missing))
     division = values.get("division")
@@ -240,7 +233,7 @@ def _judge_new(row: TrackerRow, values: dict[str, Any], known: _Known) -> _Judge
         division_id=division.pk if division else None,
     )
     _foresee(values, row.steps, known.procedures[template.pk])
-    return _Judged(row, values, template_id=template.pk)
+    return Judged(row, values, template_id=template.pk)
 
 
 def _foresee(values: dict[str, Any], dates: Mapping[Decimal, date], procedure: _Procedure) -> None:
@@ -255,7 +248,7 @@ def _foresee(values: dict[str, Any], dates: Mapping[Decimal, date], procedure: _
     values["status"] = Status.COMPLETED if is_complete else Status.ACTIVE
 
 
-def _judge_known(row: TrackerRow, values: dict[str, Any], shipment: Shipment, known: _Known) -> _Judged:
+def _judge_known(row: TrackerRow, values: dict[str, Any], shipment: Shipment, known: _Known) -> Judged:
     if known.own_divisions and shipment.division_id not in (None, *known.own_divisions):
         raise _refused("shipment_number", values, str(NotFound()))
     if shipment.deleted_at is not None:
@@ -263,6 +256,7 @@ def _judge_known(row: TrackerRow, values: dict[str, Any], shipment: Shipment, kn
         raise _refused("shipment_number", values, sentence.format(value=shipment))
     rules.require_not_cancelled(shipment)
     eta = values.pop("eta", shipment.eta)
+    del values["shipment_number"]  # by which it was found: its capitals stay as they are
     changed = rules.differing(shipment, values)
     if is_eta_change := eta != shipment.eta:
         rules.require_eta_editor(known.by)
@@ -270,10 +264,10 @@ def _judge_known(row: TrackerRow, values: dict[str, Any], shipment: Shipment, kn
         rules.require_not_past(eta, today=known.today)
         rules.require_edit_left(shipment)
         changed["eta"] = eta
-    return _Judged(row, changed, shipment, shipment.pk, known.template_of.get(shipment.pk, 0), is_eta_change)
+    return Judged(row, changed, shipment, shipment.pk, known.template_of.get(shipment.pk, 0), is_eta_change)
 
 
-def _require_believable_steps(judged: _Judged, known: _Known) -> None:
+def _require_believable_steps(judged: Judged, known: _Known) -> None:
     if not judged.row.steps:
         return
     of_template = known.procedures[judged.template_id].numbers if judged.template_id else ()
@@ -304,18 +298,16 @@ def _objection(row: TrackerRow, error: DomainError) -> _Objection:
     return _Objection(name, row.fields.get(name, ""), str(error))
 
 
-def _fault(row: TrackerRow, objection: _Objection, headings: Mapping[str, str]) -> Fault:
-    return Fault(row.row, headings.get(objection.name, objection.name), str(objection.value), objection.reason)
+def _fault(row: TrackerRow, objection: _Objection) -> Fault:
+    return Fault(row.row, row.headings.get(objection.name, objection.name), str(objection.value), objection.reason)
 
 
-def _corrections(
-    changes: Iterable[workflow.DateChange], old: Iterable[_Judged], headings: Mapping[str, str]
-) -> list[Fault]:
-    row_of = {one.shipment_id: one.row.row for one in old}
+def _corrections(changes: Iterable[workflow.DateChange], old: Iterable[Judged]) -> list[Fault]:
+    row_of = {one.shipment_id: one.row for one in old}
     return [
         Fault(
-            row_of[change.shipment_id],
-            headings.get(str(change.step_number), str(change.step_number)),
+            row_of[change.shipment_id].row,
+            row_of[change.shipment_id].headings.get(str(change.step_number), str(change.step_number)),
             change.new.isoformat(),
             _("Step {number} was dated {old}; the sheet corrected it to {new}.").format(
                 number=change.step_number, old=change.old, new=change.new
@@ -324,65 +316,3 @@ def _corrections(
         for change in changes
         if change.old is not None
     ]
-
-
-def _write(*, new: Sequence[_Judged], amended: Sequence[_Judged], by: User | None, at: datetime) -> None:
-    """Insert the new shipments (each gets its id, unless the number was taken meanwhile), amend the others."""
-    if not new and not amended:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(f"CREATE TEMPORARY TABLE tracker_row ({_staging_columns()}) ON COMMIT DROP")
-        with cursor.copy(f"COPY tracker_row (id, version, {', '.join(_COLUMNS.values())}) FROM STDIN") as copy:
-            for one in (*new, *amended):
-                version = one.shipment.version if one.shipment else None
-                copy.write_row([one.shipment_id or None, version, *(_raw(one.values.get(name)) for name in _COLUMNS)])
-        if new:
-            cursor.execute(_INSERT_NEW, {"by": by.pk if by else None, "at": at})
-            registered = dict(cursor.fetchall())
-            for one in new:
-                one.shipment_id = registered.get(one.values["shipment_number"], 0)
-        if amended:
-            cursor.execute(_AMEND_KNOWN, {"at": at})
-        cursor.execute("DROP TABLE tracker_row")
-
-
-def _raw(value: Any) -> Any:
-    return value.pk if isinstance(value, Division) else value
-
-
-def _staging_columns() -> str:
-    fields = (Shipment._meta.get_field(name) for name in _COLUMNS)
-    types = (f"{field.column} {field.db_type(connection)}" for field in fields)  # type: ignore[union-attr]
-    return ", ".join(("id bigint", "version integer", *types))
-
-
-def _insert_expression(name: str) -> str:
-    """A text column is never null: blank instead."""
-    column = _COLUMNS[name]
-    is_nullable = Shipment._meta.get_field(name).null
-    return column if is_nullable or name in _REQUIRED else f"COALESCE({column}, '')"
-
-
-# In the order of the numbers, so that two imports of the same new ones can't wait for each other.
-_INSERT_NEW = f"""
-    INSERT INTO shipments_shipment (
-        {", ".join(_COLUMNS.values())}, eta_edit_count, eta_change_reason, cancel_reason, created_by_id, created_at,
-        updated_at, version
-    )
-    SELECT {", ".join(map(_insert_expression, _COLUMNS))}, 0, '', '', %(by)s, %(at)s, %(at)s, 1
-    FROM tracker_row
-    WHERE id IS NULL
-    ORDER BY shipment_number
-    ON CONFLICT (shipment_number) DO NOTHING
-    RETURNING shipment_number, id
-"""
-
-_AMEND_KNOWN = f"""
-    UPDATE shipments_shipment shipment
-    SET {", ".join(f"{column} = COALESCE(given.{column}, shipment.{column})" for column in _GIVEN.values())},
-        eta_edit_count = shipment.eta_edit_count + (given.eta IS NOT NULL)::int,
-        eta_change_reason = CASE WHEN given.eta IS NULL THEN shipment.eta_change_reason ELSE '' END,
-        version = shipment.version + 1, updated_at = %(at)s
-    FROM tracker_row given
-    WHERE shipment.id = given.id AND shipment.version = given.version
-"""

@@ -13,7 +13,7 @@ from accounts.rules import require_permission
 from alerts import services as alerts
 from clearance import context
 from clearance.constraints import explained
-from clearance.errors import NotFound, ReasonMissing, VersionConflict
+from clearance.errors import NotFound, ReasonMissing, VersionConflict, Versions, require_current
 from shipments import rules
 from shipments.choices import Status
 from shipments.errors import ShipmentNotWithdrawn
@@ -22,7 +22,7 @@ from workflow import services as workflow
 
 
 @transaction.atomic
-def cancel(*, shipment_id: int, reason: str, by: User, at: datetime, version: int | None = None) -> Shipment:
+def cancel(*, shipment_id: int, reason: str, by: User, at: datetime, version: Versions = None) -> Shipment:
     """Cancel a shipment: it stays visible, nothing can be done on it, nobody is alerted.
 
     :raises NotFound: :raises Forbidden: :raises VersionConflict: :raises ReasonMissing:
@@ -37,7 +37,7 @@ def cancel(*, shipment_id: int, reason: str, by: User, at: datetime, version: in
 
 
 @transaction.atomic
-def delete(*, shipment_id: int, by: User, at: datetime, version: int | None = None) -> None:
+def delete(*, shipment_id: int, by: User, at: datetime, version: Versions = None) -> None:
     """Hide a shipment everywhere; its number stays reserved and it can be restored.
 
     :raises NotFound: :raises Forbidden: :raises VersionConflict:
@@ -47,7 +47,7 @@ def delete(*, shipment_id: int, by: User, at: datetime, version: int | None = No
 
 
 @transaction.atomic
-def restore(*, shipment_id: int, by: User, at: datetime, version: int | None = None) -> Shipment:
+def restore(*, shipment_id: int, by: User, at: datetime, version: Versions = None) -> Shipment:
     """Bring back a deleted or cancelled shipment, as active or completed as its steps say.
 
     :raises NotFound: :raises Forbidden: :raises VersionConflict:
@@ -63,13 +63,13 @@ def restore(*, shipment_id: int, by: User, at: datetime, version: int | None = N
     return Shipment.objects.get(pk=shipment.pk)
 
 
-def _lock(shipment_id: int, by: User, *, permission: str, version: int | None, also_deleted: bool = False) -> Shipment:
+def _lock(shipment_id: int, by: User, *, permission: str, version: Versions, also_deleted: bool = False) -> Shipment:
     sight = Shipment.objects.in_sight_of(by) if also_deleted else Shipment.objects.visible_to(by)
     shipment = sight.locked().filter(pk=shipment_id).first()
     if shipment is None:
         raise NotFound
     require_permission(by, permission)
-    rules.require_current(shipment, version)
+    require_current(shipment.version, version)
     return shipment
 
 

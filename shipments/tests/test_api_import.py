@@ -8,6 +8,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
+from clearance import sheets
 from clearance.clock import day_of
 from clearance.tests import recipes
 from clearance.tests.callers import error_of, fields_of, signed_in
@@ -61,6 +62,7 @@ class TestImportingRows:
         assert first.status_code == 200
         assert first.json() == {
             "created": 2, "updated": 0, "unchanged": 0, "failed": 0, "faults": [], "corrections": [],
+            "sheet": "", "other_sheets": [], "ignored_columns": [], "skipped_rows": [], "notes": [],
         }  # fmt: skip
         assert {name: again.json()[name] for name in ("created", "updated", "unchanged", "failed")} == {
             "created": 0, "updated": 0, "unchanged": 2, "failed": 0,
@@ -177,7 +179,6 @@ class TestUploadingAWorkbook:
             ("tracker.xlsx", b"no workbook at all"),
             ("tracker.xlsx", b"PK\x03\x04" + b"\0" * 100),
             ("tracker.pdf", b"%PDF-1.7"),
-            ("tracker.csv", b"a,b,c"),
             ("tracker.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600),
         ],
     )
@@ -188,6 +189,17 @@ class TestUploadingAWorkbook:
 
         assert error_of(answer, 400)["code"] == "NOT_A_WORKBOOK"
         assert everything() == before
+
+    def test_reads_a_csv_and_says_when_it_has_no_headings(self, clerk):
+        text = "Shipment #;Principal;Brand;Inv Amount;E.T.A\r\nA-1;شركة النور;Noor;1,000.500;20/03/2026\r\n"
+        before = everything()
+
+        refused = error_of(upload(clerk, file=SimpleUploadedFile("tracker.csv", b"a,b,c")), 400)
+        assert (refused["code"], everything() == before) == ("TRACKER_HEADINGS_NOT_FOUND", True)
+
+        read = upload(clerk, file=SimpleUploadedFile("tracker.csv", text.encode("cp1256"))).json()
+        assert (read["created"], read["sheet"], read["faults"]) == (1, "tracker", [])
+        assert Shipment.objects.get().principal == "شركة النور"
 
     @pytest.mark.parametrize("parts", [{}, {"sheet": "Tracker"}, {"file": "text"}])
     def test_needs_a_file(self, clerk, parts):
@@ -222,6 +234,47 @@ class TestUploadingAWorkbook:
         answer = clerk.generic("POST", IMPORT, b"PK", content_type="application/vnd.ms-excel")
 
         assert error_of(answer, 415)
+
+
+class TestTooMuch:
+    def test_of_rows_is_refused_as_it_is_of_a_sheet(self, clerk):
+        before = everything()
+
+        answer = clerk.post(IMPORT, {"rows": [{"shipment_number": "A-1"}] * (sheets.MAX_ROWS + 1)})
+
+        error = error_of(answer, 400)
+        assert error["code"] == "IMPORT_TOO_MANY_ROWS"
+        assert everything() == before
+
+    def test_of_keys_is_refused_before_there_is_a_cell_for_each_of_them_in_every_row(self, clerk):
+        answer = clerk.post(IMPORT, {"rows": [{f"key {number}": 1} for number in range(20_000)]})
+
+        assert error_of(answer, 400)["code"] == "IMPORT_TOO_MANY_KEYS"
+        assert len(answer.content) < 1_000
+
+    def test_that_is_wrong_is_refused_as_a_whole(self, clerk):
+        wrong = row("A-1", invoice_amount_omr="x", eta="x", **{"9.0": "x"})
+        before = everything()
+
+        answer = clerk.post(IMPORT, {"rows": [wrong | {"shipment_number": f"A-{one}"} for one in range(17_000)]})
+
+        assert error_of(answer, 400)["code"] == "IMPORT_TOO_MANY_FAULTS"
+        assert everything() == before
+
+    def test_of_one_number_is_answered_in_as_much_as_there_are_rows(self, clerk):
+        few, many = (
+            clerk.post(IMPORT, {"rows": [{"shipment_number": "A-1"}] * rows}).json() for rows in (1_000, 4_000)
+        )
+
+        assert (few["failed"], many["failed"]) == (1_000, 4_000)
+        assert max(len(fault["reason"]) for fault in many["faults"]) < 120
+
+    def test_of_a_heading_is_quoted_in_part(self, clerk):
+        answer = clerk.post(IMPORT, {"rows": [{"shipment_number": "A-1", f"ETA{'.' * 100_000}": "x"}]})
+
+        (fault, *_others) = answer.json()["faults"]
+        assert len(fault["column"]) == 60
+        assert len(answer.content) < 2_000
 
 
 class TestTheRightToImport:

@@ -228,14 +228,19 @@ class TestAmending:
 
 
 class TestAPrecondition:
-    @pytest.mark.parametrize("tag", ['"1"', 'W/"1"', "1", "*", ' "1" '])
+    @pytest.mark.parametrize(
+        "tag", ['"1"', 'W/"1"', "1", "*", ' "1" ', '"7", "1"', '"1","1"', 'W/"9" , W/"1"', '"a,b", "1"', ',"1",, "2",']
+    )
     def test_that_holds_lets_the_change_through(self, clerk, mine, tag):
         answer = clerk.patch(mine, {"vessel": "MV Example"}, HTTP_IF_MATCH=tag)
 
         assert answer.status_code == 200
         assert answer["ETag"] == '"2"'
 
-    @pytest.mark.parametrize("tag", ['"2"', 'W/"7"', '"0"', '"999999999999999999"'])
+    @pytest.mark.parametrize(
+        "tag",
+        ['"2"', 'W/"7"', '"0"', '"999999999999999999"', '"2", "3"', '"one"', '""', '"1,"', '"' + "9" * 5000 + '"'],
+    )
     @pytest.mark.parametrize(
         ("method", "place", "body"),
         [
@@ -253,7 +258,10 @@ class TestAPrecondition:
         assert error_of(answer, 412)["code"] == "VERSION_CONFLICT"
         assert Shipment.objects.values().get(pk=shipment.pk) == before
 
-    @pytest.mark.parametrize("tag", ["", '"one"', '"²"', '"1", "2"', '"' + "9" * 5000 + '"', 'w/"1"x'])
+    @pytest.mark.parametrize(
+        "tag",
+        ["", ",", "one", '"1', '1"', '"1" "2"', '"1", *', "*, *", 'w/"1"', "W/1", '"1"x', '"1";"2"', "'1'", '"a b"'],
+    )
     def test_that_nobody_can_read_is_a_400(self, clerk, mine, tag):
         answer = clerk.patch(mine, {"vessel": "MV Example"}, HTTP_IF_MATCH=tag)
 

@@ -22,10 +22,10 @@ NEXT = recipes.ETA + timedelta(days=9)
 YESTERDAY = TODAY - timedelta(days=1)
 
 
-def row(shipment_number, *, at_row=2, steps=(), **fields):
+def row(shipment_number, *, at_row=2, steps=(), headings=None, **fields):
     """A row of a known shipment: its number and what the other cells say."""
     dates = {Decimal(number): on for number, on in dict(steps).items()}
-    return TrackerRow(at_row, {"shipment_number": shipment_number, **fields}, dates)
+    return TrackerRow(at_row, {"shipment_number": shipment_number, **fields}, dates, headings or {})
 
 
 def new_row(shipment_number="NEW-1", *, at_row=2, steps=(), **fields):
@@ -162,10 +162,14 @@ class TestARowWithAKnownNumber:
         recipes.record(shipment, {BAYAN_SUBMITTED: TODAY})
 
         report = bring(
-            row(shipment.shipment_number, at_row=7, steps={BAYAN_SUBMITTED: YESTERDAY}),
+            row(
+                shipment.shipment_number,
+                at_row=7,
+                steps={BAYAN_SUBMITTED: YESTERDAY},
+                headings={BAYAN_SUBMITTED: "9.0 Bayan submitted"},
+            ),
             by=cast.bu_clerk,
             at=noon,
-            headings={BAYAN_SUBMITTED: "9.0 Bayan submitted"},
         )
 
         sentence = "Step 9.0 was dated 2026-03-15; the sheet corrected it to 2026-03-14."
@@ -318,7 +322,7 @@ class TestARowFails:
         ]
 
     def test_under_the_heading_of_its_sheet(self, cast, noon):
-        report = bring(new_row(division="Boats"), by=cast.bu_clerk, at=noon, headings={"division": "Div."})
+        report = bring(new_row(division="Boats", headings={"division": "Div."}), by=cast.bu_clerk, at=noon)
 
         assert (report.faults[0].column, report.faults[0].value) == ("Div.", "Boats")
 

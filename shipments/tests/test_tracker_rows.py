@@ -2,6 +2,7 @@
 import re
 import string
 import time
+import tracemalloc
 from datetime import date, datetime, timedelta
 from datetime import time as clock
 from decimal import Decimal
@@ -13,53 +14,26 @@ from hypothesis import strategies as st
 
 from clearance import sheets
 from shipments import imports
+from shipments.errors import TooManyFaults
 from shipments.imports import cells, headings
+from shipments.imports.dates import Convention, date_parser, plausible_years
+from shipments.tests.trackers import STEPS, TODAY
 
 FIXTURES = Path(__file__).parent / "fixtures"
-SOP = """
-1.1 Principal recorded
-1.2 Brand recorded
-1.3 Supplier invoice number recorded
-1.4 Invoice amount recorded
-1.5 Funds requirement calculated
-1.6 Supplier invoice received
-2.1 Bill of lading number recorded
-2.2 Departure recorded
-2.3 Container count recorded
-2.4 Quantity recorded
-2.5 Invoice copy sent to C&C
-2.6 Invoice receipt confirmed
-3.1 LC issuing bank recorded
-3.2 LC number recorded
-3.3 Bank document collection date agreed
-3.4 Funds requirement notified
-3.5 Bank arrival notice received
-4.0 DAN sent for signature
-5.0 Signed DAN returned
-6.0 Documents collected from bank
-6.1 Documents handed to C&C
-6.2 Documents received by C&C
-7.0 Ministry approval confirmed
-8.0 Cleared funds available
-9.0 Bayan submitted
-10.0 Customs duty paid
-11.0 Bayan approved
-12.0 Original bill of lading surrendered
-13.0 Delivery order paid
-14.0 Goods collected from port
-15.0 Customs police check released
-16.0 Goods received at warehouse
-17.0 Receipt in good order confirmed
-18.0 Insurance claim notified
-"""
-STEPS = [tuple(line.split(" ", 1)) for line in SOP.strip().splitlines()]
 HEAD = ["Shipment #", "Principal", "Brand", "Inv Amount", "E.T.A", "9.0 Bayan submitted"]
 ETA = date(2026, 12, 3)
 ROW = ["SHP-1", "Bridgestone", "Ecopia", 1234.5, ETA, date(2026, 12, 5)]
 
 
-def read(*rows, head=HEAD, steps=STEPS):
-    return imports.tracker([head, *rows], steps=steps)
+parse_date = date_parser(Convention(plausible_years(TODAY, ahead=2)))
+
+
+def sheet_of(*rows, **looks):
+    return sheets.Sheet("Tracker", list(rows), **looks)
+
+
+def read(*rows, head=HEAD, steps=STEPS, **looks):
+    return imports.tracker(sheet_of(head, *rows, **looks), steps=steps, today=TODAY)
 
 
 def value(heading, cell):
@@ -139,6 +113,39 @@ class TestARow:
             (4, "The shipment number is also in row 2, 5. Keep one of the rows."),
             (5, "The shipment number is also in row 2, 4. Keep one of the rows."),
         ]
+
+    def test_names_five_others_of_its_number_and_counts_the_rest(self):
+        found = read(*[ROW] * 9)
+
+        reasons = [one.reason for one in found.faults]
+        assert reasons[0] == "The shipment number is also in rows 3, 4, 5, 6, 7 and 3 more. Keep one of the rows."
+        assert reasons[3] == "The shipment number is also in rows 2, 3, 4, 6, 7 and 3 more. Keep one of the rows."
+        assert reasons[8] == "The shipment number is also in rows 2, 3, 4, 5, 6 and 3 more. Keep one of the rows."
+
+    def test_fails_with_fifty_thousand_others_in_little_room(self):
+        tracemalloc.start()
+
+        found = read(*[["SHP-1"]] * 50_000)
+
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert len(found.faults) == 50_000
+        assert max(len(one.reason) for one in found.faults) < 120
+        assert peak < 100 * 1024 * 1024
+
+    def test_quotes_little_of_a_long_heading(self):
+        reason = value(f"ETA{'.' * 30_000}", "31/02/2026")
+
+        assert reason.startswith("ETA...")
+        assert len(reason) < 300
+
+    def test_ends_a_sheet_in_which_hardly_anything_can_be_read(self):
+        wrong = ["SHP-1", "A", "B", "x", "x", "x"]
+
+        with pytest.raises(TooManyFaults) as refused:
+            read(*[wrong] * 20_000)
+
+        assert refused.value.context == {"most": 50_000, "row": 16_668}
 
     def test_may_be_shorter_or_longer_than_the_headings(self):
         assert [len(row.fields) for row in read(["SHP-1"], ["SHP-2", *ROW[1:], 1, 2, 3]).rows] == [1, 5]
@@ -466,12 +473,11 @@ class TestHeadings:
         assert found.ignored == ["column 6, which has no heading"]
 
     def test_are_found_below_titles_in_the_row_that_says_most(self):
-        found = imports.tracker(
-            [["Imports 2026"], [], ["Shipment", "Principal", "Brand"], [], HEAD, ["SHP-1", "A", "B"]], steps=STEPS
-        )
+        rows = [["Imports 2026"], [], ["Shipment", "Principal", "Brand"], [], HEAD, ["SHP-1", "A", "B"]]
+        found = imports.tracker(sheet_of(*rows), steps=STEPS, today=TODAY)
 
-        assert (found.heading_row, found.rows[0].row, found.columns["eta"], found.columns["9.0"]) == (
-            5,
+        assert (found.heading_rows, found.rows[0].row, found.columns["eta"], found.columns["9.0"]) == (
+            [5],
             6,
             "E.T.A",
             "9.0 Bayan submitted",
@@ -482,7 +488,7 @@ class TestHeadings:
     )
     def test_that_are_not_there_are_named(self, rows):
         with pytest.raises(imports.HeadingsNotFound, match="Shipment number"):
-            imports.tracker(rows, steps=STEPS)
+            imports.tracker(sheet_of(*rows), steps=STEPS, today=TODAY)
 
     @pytest.mark.parametrize("twice", ["ETA date", "Bayan submitted", "E.T.A"])
     def test_that_mean_the_same_are_refused(self, twice):
@@ -504,23 +510,28 @@ class TestRecords:
                 {"shipment_number": "B", "invoice_amount_omr": "x", "9.0": None},
             ],
             steps=STEPS,
+            today=TODAY,
         )
 
         assert [(row.row, row.fields) for row in found.rows] == [(1, {"shipment_number": "26001", "eta": ETA})]
         assert [(one.row, one.column) for one in found.faults] == [(2, "invoice_amount_omr")]
 
     def test_report_unknown_keys(self):
-        assert imports.records([{"shipment_number": "A", "colour": "red"}], steps=STEPS).ignored == ["colour"]
+        assert imports.records([{"shipment_number": "A", "colour": "red"}], steps=STEPS, today=TODAY).ignored == [
+            "colour"
+        ]
 
     @pytest.mark.parametrize("nested", [[1], {"a": 1}, True])
     def test_with_nested_values_fail(self, nested):
         for key in ("shipment_number", "principal", "eta", "9.0", "invoice_amount_omr", "quantity_unit", "lc_number"):
-            assert len(imports.records([{"shipment_number": "A"} | {key: nested}], steps=STEPS).faults) == 1
+            assert (
+                len(imports.records([{"shipment_number": "A"} | {key: nested}], steps=STEPS, today=TODAY).faults) == 1
+            )
 
     @pytest.mark.parametrize("given", [[], [{}], [{"eta": "2026-12-03"}]])
     def test_without_a_shipment_number_are_refused(self, given):
         with pytest.raises(imports.ShipmentNumberMissing):
-            imports.records(given, steps=STEPS)
+            imports.records(given, steps=STEPS, today=TODAY)
 
 
 class TestTheTemplate:
@@ -529,9 +540,9 @@ class TestTheTemplate:
         page = sheets.Page("Shipments", [made.headings], choices=made.choices, dates=made.dates)
         content = sheets.write(page, sheets.Page("Notes", made.notes))
 
-        found = imports.tracker(sheets.read(content, name="template.xlsx").rows, steps=STEPS)
+        found = imports.tracker(sheets.read(content, name="template.xlsx"), steps=STEPS, today=TODAY)
 
-        assert (found.heading_row, found.ignored, found.faults, found.rows) == (1, [], [], [])
+        assert (found.heading_rows, found.ignored, found.faults, found.rows) == ([1], [], [], [])
         assert list(found.columns) == [one.name for one in headings.FIELDS] + [number for number, name in STEPS]
 
     def test_offers_only_choices_that_are_understood_and_notes_every_column(self):
@@ -545,9 +556,9 @@ class TestTheTemplate:
 class TestFiles:
     @pytest.mark.parametrize("ending", ["xlsx", "xls", "ods"])
     def test_saved_by_libreoffice_give_the_same_rows(self, ending):
-        found = imports.tracker(sheets.read(FIXTURES / f"messy.{ending}", name=ending).rows, steps=STEPS)
+        found = imports.tracker(sheets.read(FIXTURES / f"messy.{ending}", name=ending), steps=STEPS, today=TODAY)
 
-        assert (found.heading_row, found.skipped) == (5, [11])
+        assert (found.heading_rows, found.skipped) == ([5], [11])
         assert found.rows[0].fields | {"steps": found.rows[0].steps} == {
             "shipment_number": "SHP-001",
             "principal": "Bridgestone Corp",
@@ -573,19 +584,20 @@ class TestFiles:
 
     def test_of_failed_rows_can_be_corrected_and_imported_again(self):
         sheet = sheets.read(FIXTURES / "messy.xlsx", name="messy.xlsx")
-        first = imports.tracker(sheet.rows, steps=STEPS)
+        first = imports.tracker(sheet, steps=STEPS, today=TODAY)
 
         failed = sheets.read(
-            sheets.failed_rows(sheet, heading_row=first.heading_row, faults=first.faults), name="a.xlsx"
+            sheets.failed_rows(sheet, heading_rows=first.heading_rows, positions=first.positions, faults=first.faults),
+            name="a.xlsx",
         )
-        again = imports.tracker(failed.rows, steps=STEPS)
+        again = imports.tracker(failed, steps=STEPS, today=TODAY)
 
         assert [(one.column, one.reason) for one in again.faults] == [(one.column, one.reason) for one in first.faults]
-        assert (again.ignored, again.columns) == ([*first.ignored, "Reason"], first.columns)
+        assert (again.ignored, again.columns) == (first.ignored, first.columns)
         corrected = [list(row) for row in failed.rows]
         for row in corrected[5:]:
-            row[6:12] = [10.0, ETA, 5.0, "units", "", ""]
-        fixed = imports.tracker(corrected, steps=STEPS)
+            row[7:13] = [10.0, ETA, 5.0, "units", "", ""]
+        fixed = imports.tracker(sheet_of(*corrected), steps=STEPS, today=TODAY)
         assert ([row.fields["shipment_number"] for row in fixed.rows], fixed.faults) == (["SHP-003", "20260004"], [])
 
 
@@ -648,13 +660,13 @@ class TestTheParserNever:
     @settings(max_examples=150, deadline=None)
     @given(st.lists(st.lists(CELLS, max_size=len(ALL_HEADINGS) + 2), max_size=6))
     def test_crashes_or_loses_a_row(self, rows):
-        found = imports.tracker([ALL_HEADINGS, *rows], steps=STEPS)
+        found = read(*rows, head=ALL_HEADINGS)
 
         good, failed = {row.row for row in found.rows}, {fault.row for fault in found.faults}
         assert not good & failed
         assert len(good) == len(found.rows)
         for number, row in enumerate(rows, 2):
-            if number not in good | failed | set(found.skipped):
+            if number not in good | failed | set(found.skipped) | set(found.heading_rows):
                 assert all(
                     cell is None or (isinstance(cell, str) and cells.tidy(cell).casefold() in cells.BLANKS)
                     for cell in row[: len(ALL_HEADINGS)]
@@ -684,7 +696,7 @@ class TestTheParserNever:
     )
     def test_takes_a_date_for_another(self, text):
         try:
-            found = cells.parse_date(text)
+            found = parse_date(text)
         except cells.Unreadable:
             return
 
@@ -712,7 +724,7 @@ class TestTheParserNever:
             f"{day:%d %B %Y}",
             f"{day:%B %d, %Y}",
         ):
-            assert cells.parse_date(cell) == day
+            assert parse_date(cell) == day
 
     @settings(deadline=None)
     @given(st.text("0123456789,. ", min_size=1, max_size=12))

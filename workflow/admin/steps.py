@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import selectors as people
 from accounts.choices import OWN_STEPS_ONLY, WORKING_DEPARTMENTS
+from clearance import text
 from clearance.admin.desk import ReadOnlyDesk
 from clearance.admin.display import pill
 from clearance.admin.lists import DefaultedFilter, DeskList
@@ -89,7 +90,7 @@ class CompleteForm(StepFacts):
     actual_date = forms.DateField(
         label=_("Done on"), widget=DateInput, help_text=_("Today, or the earlier day on which it was done.")
     )
-    note = forms.CharField(label=_("Note"), max_length=500, required=False, widget=forms.Textarea({"rows": 2}))
+    note = forms.CharField(label=_("Note"), max_length=500, required=False, widget=forms.TextInput({"size": 60}))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -97,7 +98,7 @@ class CompleteForm(StepFacts):
 
 
 class NoteForm(StepFacts):
-    note = forms.CharField(label=_("Note"), max_length=500, required=False, widget=forms.Textarea({"rows": 2}))
+    note = forms.CharField(label=_("Note"), max_length=500, required=False, widget=forms.TextInput({"size": 60}))
 
 
 class ReopenForm(StepFacts, ReasonForm):
@@ -275,7 +276,7 @@ class StepAdmin(ReadOnlyDesk):
         return StepList
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        words = search_term.strip()
+        words = text.number(search_term)
         if not words:
             return queryset, False
         if _STEP_NUMBER.fullmatch(words):

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import connection, models
 from django.db.models import F
@@ -134,6 +135,30 @@ _RECORD_DATES = """
     RETURNING step.shipment_id, step.step_number, changed.old, changed.new
 """
 
+_REPLACED_DATES = """
+    WITH given AS MATERIALIZED (
+        SELECT shipment_id, dates::date[] AS dates
+        FROM unnest(%(shipments)s::bigint[], %(dates)s::text[]) AS given (shipment_id, dates)
+    )
+    SELECT step.shipment_id, step.step_number, step.actual_date, known.new, replaced.at
+    FROM given
+    JOIN workflow_workflowstep step ON step.shipment_id = given.shipment_id AND step.version > 1
+    CROSS JOIN LATERAL (
+        SELECT given.dates[array_position(%(numbers)s::numeric[], step.step_number)]
+    ) AS known (new)
+    CROSS JOIN LATERAL (
+        SELECT min(later.history_date)
+        FROM workflow_historicalworkflowstep later
+        WHERE later.id = step.id AND later.actual_date IS DISTINCT FROM known.new
+            AND later.history_date >= (
+                SELECT max(former.history_date)
+                FROM workflow_historicalworkflowstep former
+                WHERE former.id = step.id AND former.actual_date = known.new
+            )
+    ) AS replaced (at)
+    WHERE known.new IS NOT NULL AND known.new IS DISTINCT FROM step.actual_date AND replaced.at IS NOT NULL
+"""
+
 _COMPLETE_ENTERED = f"""
     UPDATE workflow_workflowstep step
     SET actual_date = %(today)s, not_required = false, completed_at = %(at)s, completed_via = 'entry',
@@ -199,18 +224,27 @@ def record_dates(*, dates: Mapping[int, StepDates], at: datetime) -> list[DateCh
     """Record the actual dates that an import brings for planned shipments (by id); return what changed."""
     if not any(dates.values()):
         return []
-    numbers = _numbers(dates.values())
     with connection.cursor() as cursor:
-        cursor.execute(
-            _RECORD_DATES,
-            {
-                "shipments": list(dates),
-                "dates": [_array(given, numbers) for given in dates.values()],
-                "numbers": numbers,
-                "at": at,
-            },
-        )
+        cursor.execute(_RECORD_DATES, {**_arrays(dates), "at": at})
         return [DateChange(*row) for row in cursor.fetchall()]
+
+
+def replaced_dates(*, dates: Mapping[int, StepDates]) -> list[tuple[DateChange, datetime]]:
+    """Of the dates that `record_dates` would record, those that a step had before: when they were replaced."""
+    if not any(dates.values()):
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(_REPLACED_DATES, _arrays(dates))
+        return [(DateChange(*change), at) for *change, at in cursor.fetchall()]
+
+
+def _arrays(dates: Mapping[int, StepDates]) -> dict[str, Any]:
+    numbers = _numbers(dates.values())
+    return {
+        "shipments": list(dates),
+        "dates": [_array(given, numbers) for given in dates.values()],
+        "numbers": numbers,
+    }
 
 
 def follow_fields(*, shipment_ids: Collection[int], at: datetime, cleared: Collection[str] = ()) -> None:

@@ -20,7 +20,7 @@ from alerts import services as alerts
 from clearance import context
 from clearance.clock import day_of
 from clearance.constraints import explained
-from clearance.errors import NotFound, ReasonMissing, VersionConflict
+from clearance.errors import NotFound, ReasonMissing, VersionConflict, Versions, require_current
 from shipments import rules as shipment_rules
 from shipments.models import Shipment
 from workflow import rules
@@ -46,7 +46,7 @@ def complete_step(
     at: datetime,
     actual_date: date | None = None,
     note: str = "",
-    version: int | None = None,
+    version: Versions = None,
 ) -> Completion:
     """Record that a step was done on `actual_date` (default: today). Open predecessors don't block it.
 
@@ -77,7 +77,7 @@ def complete_step(
 
 @transaction.atomic
 def mark_not_required(
-    *, step_id: int, by: User, at: datetime, note: str = "", version: int | None = None
+    *, step_id: int, by: User, at: datetime, note: str = "", version: Versions = None
 ) -> WorkflowStep:
     """Record that an optional step isn't needed for this shipment; by the same people who could complete it.
 
@@ -97,7 +97,7 @@ def mark_not_required(
 
 
 @transaction.atomic
-def reopen_step(*, step_id: int, by: User, at: datetime, reason: str, version: int | None = None) -> WorkflowStep:
+def reopen_step(*, step_id: int, by: User, at: datetime, reason: str, version: Versions = None) -> WorkflowStep:
     """Take back that a step was completed or not required; a completed shipment becomes active with it.
 
     :raises Forbidden: `by` lacks the permission; by their role, heads and administrators have it (C13). Somebody else
@@ -116,7 +116,7 @@ def reopen_step(*, step_id: int, by: User, at: datetime, reason: str, version: i
         raise ReasonMissing
     shipment_rules.require_not_cancelled(shipment)
     rules.require_by_hand(step)
-    rules.require_current(step, version)
+    require_current(step.version, version)
     if not step.is_closed:
         raise StepNotCompleted(step=step.step_number)
 
@@ -139,7 +139,7 @@ def _lock(step_id: int, by: User) -> tuple[Shipment, WorkflowStep]:
 
 
 def _require_closable(
-    shipment: Shipment, step: WorkflowStep, *, by: User, today: date, version: int | None
+    shipment: Shipment, step: WorkflowStep, *, by: User, today: date, version: Versions
 ) -> int | None:
     """Check all that completing and marking have in common; return on whose behalf `by` acts."""
     on_behalf_of = rules.acts_for(step, by, stands_in_for=people.stands_in_for(by, on=today))
@@ -147,7 +147,7 @@ def _require_closable(
     shipment_rules.require_not_cancelled(shipment)
     rules.require_by_hand(step)
     rules.require_not_completed(step)
-    rules.require_current(step, version)
+    require_current(step.version, version)
     return on_behalf_of
 
 

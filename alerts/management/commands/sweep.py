@@ -48,7 +48,7 @@ class Command(BaseCommand):
         )
 
     def _explain(self, number: str, *, on: date) -> None:
-        shipment = Shipment.objects.filter(shipment_number=number).first()
+        shipment = Shipment.objects.numbered(number).first()
         if shipment is None:
             raise CommandError(f"There is no shipment {number}.")
         state = "deleted" if shipment.deleted_at else shipment.get_status_display().lower()

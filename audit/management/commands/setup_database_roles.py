@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
+from django.apps import apps
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections, transaction
 from psycopg import sql
 
-# What the application may only read; its functions are the only way to add to it.
-_PROTECTED = "SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'append_only'"
+from audit import rules
+from audit.operations import model_of
+
 _FUNCTIONS = ("audit_record_denial(text, text, jsonb)", "audit_append_seal(audit_seal)")
 
 _GRANTS = """
-    REVOKE ALL ON SCHEMA public FROM PUBLIC;
+    REVOKE ALL ON SCHEMA public FROM PUBLIC, {role};
     GRANT USAGE ON SCHEMA public TO {role};
+    REVOKE ALL ON DATABASE {database} FROM {role};
     GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {role};
-    REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role};
-    REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM {role};
-    GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role};
-    GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role};
+    REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, {role};
+    REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM PUBLIC, {role};
     REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC, {role};
-    REVOKE INSERT, UPDATE, DELETE ON django_migrations FROM {role}
+    GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}
+"""
+# Large objects belong to whoever makes them, and nobody else can dump them.
+_LARGE_OBJECTS = """
+    SELECT oid::regprocedure::text, pg_has_role(proowner, 'MEMBER')
+    FROM pg_proc WHERE proname IN ('lo_creat', 'lo_create', 'lo_from_bytea', 'lo_import')
+        AND has_function_privilege(%s, oid, 'EXECUTE')
 """
 
 
@@ -67,21 +75,28 @@ class Command(BaseCommand):
     def _grant(self, cursor: Any, name: str, database: str) -> None:
         role = sql.Identifier(name)
         cursor.execute(sql.SQL(_GRANTS).format(role=role, database=sql.Identifier(database)))
-        cursor.execute(_PROTECTED)
-        for (table,) in cursor.fetchall():
-            cursor.execute(
-                sql.SQL(f"REVOKE ALL ON {table} FROM {{role}}; GRANT SELECT ON {table} TO {{role}}").format(role=role)
+        for right, what in self._rights():
+            cursor.execute(sql.SQL(f"GRANT {right} ON {what} TO {{role}}").format(role=role))
+        cursor.execute(_LARGE_OBJECTS, [name])
+        left = []
+        for function, is_ours in cursor.fetchall():
+            if is_ours:
+                cursor.execute(f"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC")
+            else:
+                left.append(f"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC;")
+        if left:
+            self.stderr.write(
+                "Whoever signs in can make large objects, with which the owner's pg_dump fails. Only the server's"
+                f" superuser can take that away, in {database}: {' '.join(left)}"
             )
-            cursor.execute(
-                "SELECT objid::regclass::text FROM pg_depend WHERE refobjid = %s::regclass AND deptype = 'i'"
-                " AND objid IN (SELECT oid FROM pg_class WHERE relkind = 'S')",
-                [table],
-            )
-            for (sequence,) in cursor.fetchall():
-                # Reading it tells the sealer where real ids end.
-                rights = (
-                    f"REVOKE ALL ON SEQUENCE {sequence} FROM {{role}}; GRANT SELECT ON SEQUENCE {sequence} TO {{role}}"
-                )
-                cursor.execute(sql.SQL(rights).format(role=role))
-        for function in _FUNCTIONS:
-            cursor.execute(sql.SQL(f"GRANT EXECUTE ON FUNCTION {function} TO {{role}}").format(role=role))
+
+    def _rights(self) -> Iterator[tuple[str, str]]:
+        """What the application may besides reading, and with what (`audit/rules.py`)."""
+        for model in apps.get_models(include_auto_created=True):
+            if model._meta.managed and not model._meta.proxy:
+                yield rules.rights_of(model._meta.label_lower), model._meta.db_table
+        for label in rules.NUMBERED_BY_HAND:
+            yield "USAGE", f"SEQUENCE {model_of(label, apps)._meta.db_table}_id_seq"
+        # Reading it tells the sealer where real ids end.
+        yield "SELECT", "SEQUENCE audit_auditentry_id_seq"
+        yield from (("EXECUTE", f"FUNCTION {function}") for function in _FUNCTIONS)

@@ -16,15 +16,16 @@ from shipments.imports import workbook
 
 class Command(BaseCommand):
     help = (
-        "Import a tracker workbook (.xlsx, .xls, .xlsb, .ods). Each row stands or falls alone; the exit code is 1 when "
+        "Import a tracker (.xlsx, .xls, .xlsb, .ods, .csv). Each row stands or falls alone; the exit code is 1 when "
         "rows failed. Without --as it acts as the system, which may not change the ETA of an existing shipment."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path)
-        parser.add_argument("--sheet", help="the sheet's name (default: the first with content)")
+        parser.add_argument("--sheet", help="the sheet's name (default: the first that is a tracker)")
         parser.add_argument("--dry-run", action="store_true", help="report what would happen, write nothing")
         parser.add_argument("--errors", type=Path, metavar="OUT.xlsx", help="write the failed rows with their reasons")
+        parser.add_argument("--set-back", action="store_true", help="also where it brings back what was replaced since")
         parser.add_argument("--as", dest="email", metavar="EMAIL", help="the person in whose name to import")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -41,6 +42,7 @@ class Command(BaseCommand):
                     name=file.name,
                     sheet=options["sheet"],
                     dry_run=options["dry_run"],
+                    set_back=options["set_back"],
                     by=person,
                     at=timezone.now(),
                 )
@@ -55,8 +57,8 @@ class Command(BaseCommand):
             self.stderr.write(f"row {fault.row}, {fault.column}: {fault.reason}")
         for correction in report.corrections:
             self.stdout.write(f"row {correction.row}: {correction.reason}")
-        if imported.ignored:
-            self.stdout.write(f"ignored columns: {', '.join(imported.ignored)}")
+        for note in report.notes:
+            self.stdout.write(note)
         self.stdout.write(
             f"{'would be ' if options['dry_run'] else ''}created {report.created}, updated {report.updated}, "
             f"unchanged {report.unchanged}, failed {report.failed}"

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('outbox', '0003_channels'),
+        ('outbox', '0004_texts_of_one_line'),
     ]
 
     operations = [
