@@ -3,6 +3,7 @@ import shutil
 import struct
 import subprocess
 from datetime import datetime, time, timedelta
+from decimal import Decimal
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from openpyxl.styles import Font
 
 from clearance import sheets
-from clearance.sheets import Mark, Merge, scanning, worksheet
+from clearance.sheets import Mark, Merge, renderings, scanning, worksheet
 from clearance.sheets.formats import compiled
 from clearance.sheets.inspection import Archive
 from clearance.sheets.xlsx import Book
@@ -421,3 +422,13 @@ def test_a_duration_is_kept():
 
     row = next(row for row, (code, _) in enumerate(FORMATS, 1) if code == "[h]:mm")
     assert sheet.rows[row][1] == timedelta(hours=30, minutes=5)
+
+
+@pytest.mark.parametrize("code", ["00000", "#,##0.000", "[$OMR] #,##0.000", '0" pcs"', '"SH-"000', "#,##0.00_)", "-0"])
+def test_simple_formats_are_written_as_all_others_are(code):
+    section = compiled(code).sections[0]
+    assert section.simple
+
+    for value in (0, 1, 12, 123.456, 999.9995, 1234567.8915, 0.05, 1e15, 1e20, 0.1 + 0.2):
+        text, _ = renderings.number(section, value, is_signed=False)
+        assert text == renderings._decimal(section, Decimal(repr(value)))[0]
