@@ -38,7 +38,8 @@ def cells_of(content: bytes) -> list[tuple[object, ...]]:
 class TestAMessyTracker:
     # In .xls and .ods a formula's error reads as a blank cell, so the row with #DIV/0! fails in .xlsx only.
     @pytest.mark.parametrize(
-        ("name", "created", "failed_rows"), [("messy.xls", 2, {8, 10}), ("messy.ods", 2, {8, 10}), ("messy.xlsx", 2, {8, 10})]
+        ("name", "created", "failed_rows"),
+        [("messy.xls", 2, {8, 10}), ("messy.ods", 2, {8, 10}), ("messy.xlsx", 2, {8, 10})],
     )
     def test_becomes_shipments_with_steps_and_the_faults_say_why(self, name, created, failed_rows, bu_clerk):
         imported = workbook.import_workbook(FIXTURES / name, name=name, by=bu_clerk, at=LATE_DECEMBER)
