@@ -1,7 +1,7 @@
 import shutil
 import struct
 import subprocess
-from datetime import time, timedelta
+from datetime import time
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -358,10 +358,3 @@ def test_libreoffice_shows_the_same(ending, tmp_path):
     assert {place: mark.text for place, mark in theirs.marks.items()} == {
         place: mark.text for place, mark in own.marks.items()
     }
-
-
-def test_a_duration_is_kept():
-    sheet = look("ods")
-
-    row = next(row for row, (code, _) in enumerate(FORMATS, 1) if code == "[h]:mm")
-    assert sheet.rows[row][1] == timedelta(hours=30, minutes=5)
