@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+_STREAM, _ROOT = 2, 5  # kinds of entries
 _END = 0xFFFFFFFA  # from here on, numbers of sectors are marks
 
 
@@ -39,7 +40,8 @@ class _Compound:
         for at in range(0, len(entries) - 127, 128):
             length, kind = struct.unpack_from("<H", entries, at + 64)[0], entries[at + 66]
             title = entries[at : at + max(0, min(length, 64) - 2)].decode("utf-16-le", "replace")
-            found["" if kind == 5 else title.lower()] = struct.unpack_from("<LL", entries, at + 116)
+            if kind in (_STREAM, _ROOT):
+                found["" if kind == _ROOT else title.lower()] = struct.unpack_from("<LL", entries, at + 116)
         for name in names:
             if name.lower() in found:
                 return self._content(*found[name.lower()], root=found.get("", (_END, 0)))

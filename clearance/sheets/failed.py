@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from io import BytesIO
 from typing import Any, Protocol
@@ -71,6 +71,13 @@ class _Writer:
     heading_rows: set[int]
     faults: Mapping[int, Sequence[RowFault]]
     positions: Mapping[str, int]
+    pending: dict[int, int] = field(init=False)  # by row, the last column with a formula that has no result
+
+    def __post_init__(self) -> None:
+        self.pending = {}
+        for (row, column), mark in self.sheet.marks.items():
+            if mark.has_no_result:
+                self.pending[row + 1] = max(column + 1, self.pending.get(row + 1, 0))
 
     def write(self, *, last_kept: int) -> bytes:
         sheet = self.sheet
@@ -142,7 +149,8 @@ class _Writer:
         if is_heading and not is_reason(head):
             head = "Reason"
         cells = [written(page, head, heading=is_heading, red=bool(faults))]
-        width = max([len(self.sheet.rows[number - 1]), *notes, *(column for row, column in moved if row == number)])
+        moved_to = [column for row, column in moved if row == number]
+        width = max([len(self.sheet.rows[number - 1]), self.pending.get(number, 0), *notes, *moved_to])
         for column in range(first, width + 1):
             value = moved.get((number, column), self._value(number, column))
             cell = self._cell(page, number - 1, column - 1, value, is_heading=is_heading)

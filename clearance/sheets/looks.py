@@ -78,13 +78,14 @@ def put_together(title: str, rows: list[Sequence[Cell]], look: Look, *, name: st
     cells = _Cells(rows)
     for place, value in (look.values | look.errors).items():
         cells.set(*place, value)
-    merges = _within(look.merges, rows)
+    merges = _within(look.merges, rows, look)
     if sum((one.bottom - one.top + 1) * (one.right - one.left + 1) for one in merges) > MAX_HIDDEN_BY_MERGES:
         raise WorkbookTooDemanding(name=name)
     for merge in merges:
         cells.clear_but_first(merge)
     marks = _marks(cells, look)
     cells.cut()
+    rows.extend([()] * (max((row + 1 for row, _ in marks), default=0) - len(rows)))  # of formulas without results
     return Sheet(
         title,
         rows,
@@ -101,9 +102,10 @@ def put_together(title: str, rows: list[Sequence[Cell]], look: Look, *, name: st
     )
 
 
-def _within(merges: Sequence[Merge], rows: Sequence[Sequence[Cell]]) -> list[Merge]:
+def _within(merges: Sequence[Merge], rows: Sequence[Sequence[Cell]], look: Look) -> list[Merge]:
     """The merges as far as they reach into the table: one over whole rows or columns ends with it."""
-    last_row, last_column = len(rows) - 1, max(map(len, rows), default=0) - 1
+    last_row = max([len(rows) - 1, *(row for row, _ in look.formulas)])
+    last_column = max([*(len(row) - 1 for row in rows), *(column for _, column in look.formulas)], default=0)
     whole = (one for one in merges if one.top <= one.bottom and one.left <= one.right)
     cut = (Merge(one.top, one.left, min(one.bottom, last_row), min(one.right, last_column)) for one in whole)
     return [
@@ -126,7 +128,10 @@ def _marks(cells: _Cells, look: Look) -> dict[Place, Mark]:
         if style and not error:
             cells.set(*place, _of_its_kind(cells.get(*place), style.format, counts_from_1904=look.counts_from_1904))
             shown = style.format.shown(cells.get(*place))
-        if shown and shown.is_hidden:
+        if shown is None and place in look.styles and struck == _SEEN and place not in look.formulas and not error:
+            if place not in look.currencies:
+                continue  # the common case: a number as it is
+        elif shown and shown.is_hidden:
             cells.set(*place, "")
             continue
         mark = Mark(
@@ -145,7 +150,7 @@ def _marks(cells: _Cells, look: Look) -> dict[Place, Mark]:
     return marks
 
 
-_NOTHING, _AS_ITS_CELL = Mark(), frozenset([None])
+_NOTHING, _AS_ITS_CELL, _SEEN = Mark(), frozenset([None]), {False}
 
 
 def _of_its_kind(value: Any, form: Format, *, counts_from_1904: bool) -> Any:
@@ -185,7 +190,7 @@ class _Cells:
         cells[column] = value
 
     def clear_but_first(self, merge: Merge) -> None:
-        for row in range(merge.top, merge.bottom + 1):
+        for row in range(merge.top, min(merge.bottom + 1, len(self.rows))):
             for column in range(merge.left, min(merge.right + 1, len(self.rows[row]))):
                 if (row, column) != (merge.top, merge.left) and self.rows[row][column] != "":
                     self.set(row, column, "")

@@ -18,6 +18,10 @@ _ERROR = re.compile(
     r"#[A-Z0-9_/]+[!?]?|(?:Err|Fehler):\d{3}"
 )  # as LibreOffice wrote them before it had a type for them
 _DURATION = re.compile(r"-?PT(\d{1,6})H(\d{1,2})M([\d.]{1,12})S")
+_PREFIXES = {
+    name: f"urn:oasis:names:tc:opendocument:xmlns:{name}:1.0" for name in ("office", "table", "text", "style")
+} | {"calcext": "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0"}
+_TYPES = frozenset({"float", "percentage", "currency", "date", "time", "boolean", "string"})
 _HIDDEN = frozenset({"collapse", "filter"})
 
 
@@ -42,6 +46,26 @@ def look_of(content: bytes, styles: bytes, *, title: str, width: int, name: str)
             parser.CharacterDataHandler = reader.data
             parser.Parse(part, True)
     return reader.look
+
+
+def plainly(content: bytes) -> bytes:
+    """The same XML with the usual prefixes and without white space between elements, as the library needs it.
+
+    :raises ParseError: it is no XML.
+    """
+    root = ElementTree.fromstring(content)  # noqa: S314 (expat multiplies no entities)
+    for node in root.iter():
+        if ":text:" in node.tag and not node.tag.endswith("}list"):
+            continue
+        if node.text and not node.text.strip():
+            node.text = None
+        for child in node:
+            if child.tail and not child.tail.strip():
+                child.tail = None
+    for prefix, uri in _PREFIXES.items():
+        ElementTree.register_namespace(prefix, uri)
+    closed: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return closed
 
 
 class _Reader:
@@ -180,6 +204,8 @@ class _Reader:
             look.runs[place] = runs
         if given.get("value-type") == "time" and (span := _DURATION.fullmatch(given.get("time-value", ""))):
             look.values[place] = _time(*(float(one or 0) for one in span.groups()))
+        elif text.strip() and given.get("value-type") not in _TYPES:
+            look.values[place] = text
         elif given.get("value-type") in ("float", "boolean") and text.strip() in ("TRUE", "FALSE"):
             look.values[place] = text.strip() == "TRUE"
 

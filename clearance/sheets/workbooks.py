@@ -10,7 +10,7 @@ from functools import partial
 from io import BytesIO
 from typing import Any
 from xml.etree.ElementTree import ParseError
-from xml.parsers.expat import ExpatError
+from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
 from zipfile import ZipFile
 
@@ -41,9 +41,10 @@ MAX_AREA_HERE = 2_000_000  # cells of a sheet that is parsed in this process
 
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _LINKS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_MANIFEST = "urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
 
-_DAMAGE = (ParseError, ExpatError, struct.error, IndexError, compound.NotCompound, worksheet.NotXml)
+_DAMAGE = (ParseError, expat.ExpatError, struct.error, IndexError, compound.NotCompound, worksheet.NotXml)
 
 Rows = list[Sequence[Cell]]
 Seen = tuple[str, Rows, Invalid | None]  # a sheet's title and rows, or its first ones and why there are no more
@@ -91,7 +92,7 @@ class Scanned(Workbook):
     def __init__(self, data: bytes, archive: Archive) -> None:
         self.book = Book(archive.part, archive.entries)
         super().__init__(archive.name, self.book.entries)
-        self.data, self.archive = data, archive
+        self.archive = archive
         self.library = calamine.load_workbook(BytesIO(data))
 
     def rows(self, title: str) -> tuple[Rows, Invalid | None]:
@@ -182,7 +183,7 @@ class Library(Workbook):
 
     def __init__(self, data: bytes, archive: Archive | None, *, name: str) -> None:
         self.data, self.archive = data, archive
-        self.library = calamine.load_workbook(BytesIO(data))
+        self.library = self._open()
         kinds = calamine.SheetTypeEnum
         known = self.library.sheets_metadata
         if any(one.typ in (kinds.MacroSheet, kinds.Vba) for one in known):
@@ -191,6 +192,18 @@ class Library(Workbook):
         super().__init__(
             name, [Entry(one.name, "", one.visible == visible, one.typ == kinds.WorkSheet) for one in known]
         )
+
+    def _open(self) -> calamine.CalamineWorkbook:
+        is_ods = self.archive is not None and "content.xml" in self.archive.entries
+        try:
+            found = calamine.load_workbook(BytesIO(self.data))
+            if found.sheet_names or not is_ods:
+                return found
+        except calamine.CalamineError:
+            if not is_ods:
+                raise
+        assert self.archive  # noqa: S101 (it is an .ods)
+        return calamine.load_workbook(BytesIO(_plain_ods(self.archive)))
 
     def rows(self, title: str) -> tuple[Rows, Invalid | None]:
         return values(self.library.get_sheet_by_name(title))
@@ -248,8 +261,35 @@ def open_apart(data: bytes, *, name: str, only: str | None) -> Workbook:
                 return Parsed(archive, only=only, is_apart=True)
             except _DAMAGE as error:
                 raise NotAWorkbook(name=name) from error
-    with complaints(NotAWorkbook(name=name)):
-        return Library(data, archive, name=name)
+    try:
+        with complaints(NotHere()):
+            return Library(data, archive, name=name)
+    except NotHere as error:
+        raise (NotAWorkbook if _is_damaged(data, archive) else WorkbookNotUnderstood)(name=name) from error
+
+
+def _is_damaged(data: bytes, archive: Archive | None) -> bool:
+    """Whether the frame of an .xls, .xlsb or .ods file is broken; else the library only doesn't know what is in it."""
+    try:
+        if not archive:
+            book = compound.stream(data, "Workbook", "Book")
+            return book[:1] != b"\x09" or xls.is_cut(book)
+        if content := archive.part("content.xml"):
+            expat.ParserCreate().Parse(content, True)
+            return False
+        return not archive.part("xl/workbook.bin")
+    except _DAMAGE:
+        return True
+
+
+def _plain_ods(archive: Archive) -> bytes:
+    """An .ods file spelt in the usual way."""
+    target = BytesIO()
+    with ZipFile(target, "w") as plain:
+        plain.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        plain.writestr("META-INF/manifest.xml", f'<manifest:manifest xmlns:manifest="{_MANIFEST}"/>')
+        plain.writestr("content.xml", ods.plainly(archive.part("content.xml")))
+    return target.getvalue()
 
 
 @contextmanager

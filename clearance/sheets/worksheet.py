@@ -181,16 +181,20 @@ class _Parser:
         if not value.strip() and cell.kind != "str":
             return ""
         if cell.kind not in _KINDS:
-            self.look.errors[place] = value.strip()
-            return ""
+            return self._error(cell)
         if cell.kind == "s":
             number = value.strip()
             if number.isdecimal() and (own := self.texts.get(int(number))):
                 self.look.runs[place] = own
         elif cell.kind == "n" and not (_NUMBER.fullmatch(value.strip()) and math.isfinite(float(value))):
-            self.look.errors[place] = value.strip()
-            return ""
+            return self._error(cell)
         return f"<v{_KEEP}>{escape(value if cell.kind == 'str' else value.strip())}</v>" if value else ""
+
+    def _error(self, cell: _Current) -> str:
+        """Note an error; the library gets a text in its place, as it doesn't know them all."""
+        text = self.look.errors[cell.place] = (cell.value or "").strip()
+        cell.kind = "str"
+        return f"<v{_KEEP}>{escape(text)}</v>"
 
     def _write(self, cell: _Current, content: str) -> None:
         row, column = cell.place

@@ -44,6 +44,16 @@ def _records(data: bytes, at: int) -> Iterator[tuple[int, bytes]]:
             return
 
 
+def is_cut(book: bytes) -> bool:
+    """Whether the stream ends within a record."""
+    at = 0
+    while at + 4 <= len(book):
+        at += 4 + struct.unpack_from("<H", book, at + 2)[0]
+        if not any(book[at : at + 4]):
+            return False
+    return at > len(book)
+
+
 class _Globals:
     """What the workbook says for all its sheets."""
 
