@@ -10,6 +10,7 @@ from django.contrib.auth.backends import ModelBackend
 from django.contrib.sessions.backends import db
 
 from accounts.models import BrowserSession, User
+from clearance import text
 
 
 class Sessions(ModelBackend):
@@ -35,7 +36,7 @@ class SessionStore(db.SessionStore):
         kept = cast("BrowserSession", super().create_model_instance(data))
         opened = data.get("opened", {})
         kept.user_id = data.get(SESSION_KEY)
-        kept.ip_address, kept.user_agent = opened.get("ip_address"), opened.get("user_agent", "")
+        kept.ip_address, kept.user_agent = opened.get("ip_address"), text.tidied(opened.get("user_agent", ""))
         kept.opened_at, kept.seen_at = (_moment(opened.get(name)) for name in ("at", "seen_at"))
         return kept
 

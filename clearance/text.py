@@ -48,6 +48,8 @@ _IN_NUMBERS = (
 
 def objection(text: str) -> str:
     """Why a text is none of one line, as a sentence about its field; empty: it is one."""
+    if text.isascii() and text.isprintable():
+        return ""
     found = _unseen.search(text)
     if found is None:
         return ""

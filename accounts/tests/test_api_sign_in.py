@@ -58,6 +58,12 @@ class TestSigningIn:
         opened = SignIn.objects.get()
         assert (opened.ip_address, len(opened.user_agent)) == ("192.0.2.7", 200)
 
+    def test_keeps_of_the_programs_name_what_is_shown(self, cc_clerk):
+        body = {"email": cc_clerk.email, "password": PASSWORD}
+        APIClient().post("/api/v1/auth/login", body, HTTP_USER_AGENT="a\xadgent\x85 \x07 1")
+
+        assert SignIn.objects.get().user_agent == "agent 1"
+
     @pytest.mark.parametrize("forwarded", ["unknown", "192.0.2.1:4711", "a, b", "'; DROP TABLE x"])
     def test_survives_a_forwarded_address_that_is_none(self, cc_clerk, settings, forwarded):
         settings.TRUSTED_PROXY_COUNT = 1

@@ -40,6 +40,11 @@ class TestABrowserSession:
         assert (kept.user, kept.ip_address, kept.user_agent) == (cc_clerk, "203.0.113.9", "Firefox")
         assert before <= kept.opened_at == kept.seen_at <= timezone.now()
 
+    def test_keeps_of_the_programs_name_what_is_shown(self, cc_clerk):
+        signed_in(cc_clerk, program="Fire\xadfox\x85 \x07 130")
+
+        assert BrowserSession.objects.get().user_agent == "Firefox 130"
+
     def test_is_noted_as_used_every_five_minutes_and_else_not_written(
         self, cc_clerk, monkeypatch, django_assert_num_queries
     ):

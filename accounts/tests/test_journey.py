@@ -108,6 +108,7 @@ TOLD = [
     "Noor Newcomer: person Noor Newcomer: signed in",
     "Noor Newcomer: second factor Noor Newcomer: created",
     "Noor Newcomer: second factor Noor Newcomer: confirmed at: – → …",
+    "Noor Newcomer: person Noor Newcomer: signed out everywhere at: – → …",
     "Noor Newcomer: backup code Noor Newcomer: created",
     # Locked out, and in again.
     f"system: person Noor Newcomer: {_WRONG}",
@@ -125,7 +126,7 @@ TOLD = [
     "Noor Newcomer: backup code Noor Newcomer: used at: – → …",
     "Noor Newcomer: person Noor Newcomer: signed in",
     "Noor Newcomer: sign-in Noor Newcomer: …: created",
-    "Noor Newcomer: person Noor Newcomer: signed out everywhere at: – → …",
+    "Noor Newcomer: person Noor Newcomer: signed out everywhere at: … → …",
     "Noor Newcomer: sign-in Noor Newcomer: …: ended at: – → …",
     # Deactivated.
     "Noor Newcomer: backup code Noor Newcomer: used at: – → …",

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audit.models import AuditEntry
+from clearance import text
 from clearance.tests import recipes
 from clearance.tests.cast import Cast
 from shipments.models import Shipment
@@ -21,7 +22,7 @@ from workflow.models import WorkflowStep
 pytestmark = pytest.mark.django_db
 
 TICK = timedelta(microseconds=1)
-_words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
+_words = st.text(max_size=12).map(text.tidied)
 _days = st.dates(date(2026, 1, 1), date(2026, 12, 31))
 _moments = st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
 _amounts = st.decimals(Decimal("0.001"), Decimal("99999.999"), places=3)

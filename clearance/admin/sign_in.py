@@ -29,7 +29,7 @@ from accounts.choices import Purpose
 from accounts.errors import LinkRefused
 from accounts.models import BrowserSession, SecondFactor, SignIn, User
 from audit import services as audit
-from clearance import context, text
+from clearance import context
 from clearance.admin.display import browser
 from clearance.errors import DomainError
 
@@ -73,7 +73,7 @@ def _note_opening(request: HttpRequest) -> None:
         "at": at,
         "seen_at": at,
         "ip_address": context.current().ip_address,
-        "user_agent": text.tidied(request.headers.get("User-Agent", ""))[:200],
+        "user_agent": request.headers.get("User-Agent", "")[:200],
     }
 
 

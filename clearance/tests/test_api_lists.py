@@ -235,8 +235,6 @@ class TestTheFilters:
             (SHIPMENTS, "eta_from", "01/04/2026"),
             (SHIPMENTS, "eta_from", "2026-02-30"),
             (SHIPMENTS, "eta_to", "soon"),
-            (SHIPMENTS, "principal", "a\0b"),
-            (SHIPMENTS, "search", "a\0b"),
             (STEPS, "status", "open"),
             (STEPS, "department", "Marketing"),
             (STEPS, "department", "IA"),
@@ -246,12 +244,15 @@ class TestTheFilters:
             (STEPS, "is_critical", "maybe"),
             (STEPS, "is_critical", "1"),
             (STEPS, "target_from", "soon"),
-            (STEPS, "search", "a\0b"),
             (f"{STEPS}/my-tasks", "status", "open"),
         ],
     )
     def test_refuse_a_value_that_nobody_knows(self, clerk, address, name, value):
         assert fields_of(clerk.get(address, {name: value})) == {name}
+
+    @pytest.mark.parametrize(("address", "name"), [(SHIPMENTS, "principal"), (SHIPMENTS, "search"), (STEPS, "search")])
+    def test_read_what_is_shown_of_a_text(self, clerk, address, name):
+        assert clerk.get(address, {name: "a\0\u200bb\n"}).status_code == 200
 
     def test_narrow_shipments_down(self, clerk, cast):
         early, late = make(2, eta=recipes.ETA), make(2, eta=recipes.ETA + timedelta(days=9))
