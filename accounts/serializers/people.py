@@ -158,12 +158,22 @@ class _Known(serializers.ListField):
             raise serializers.ValidationError(_("There is no such one: {names}.").format(names=", ".join(missing)))
         return list(dict.fromkeys(found[one] for one in given))
 
+    def called(self, record: Any) -> Any:
+        """What the API calls a record."""
+        return record.pk
+
+    def to_representation(self, data: Any) -> list[Any]:
+        return sorted(map(self.called, data.all()))
+
 
 class DivisionCodes(_Known):
     child = serializers.CharField(max_length=10)
 
     def found(self, given: list[str]) -> dict[str, Division]:
         return {one.code: one for one in Division.objects.filter(code__in=given)}
+
+    def called(self, record: Division) -> str:
+        return record.code
 
 
 class RoleIds(_Known):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
@@ -37,14 +38,23 @@ class RoleSerializer(serializers.ModelSerializer):
         return role.name in rules.system_role_names()
 
     def get_permissions(self, role: RoleGroup) -> list[str]:
-        return sorted(rules.api_name(f"{one.content_type.app_label}.{one.codename}") for one in role.permissions.all())
+        return _names_of(role.permissions)
+
+
+def _names_of(permissions: Any) -> list[str]:
+    return sorted(rules.api_name(f"{one.content_type.app_label}.{one.codename}") for one in permissions.all())
+
+
+class PermissionNames(serializers.ListField):
+    child = serializers.CharField(max_length=100)
+
+    def to_representation(self, data: Any) -> list[str]:
+        return _names_of(data)
 
 
 @extend_schema_serializer(examples=[OpenApiExample("Two of them", {"permissions": ROLE["permissions"]})])
 class PermissionsInput(StrictSerializer):
-    permissions = serializers.ListField(
-        child=serializers.CharField(max_length=100), max_length=200, help_text="As /permissions names them."
-    )
+    permissions = PermissionNames(max_length=200, help_text="As /permissions names them.")
 
     def validate_permissions(self, names: list[str]) -> Collection[str]:
         return rules.permissions_named(names)

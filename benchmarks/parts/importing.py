@@ -20,6 +20,7 @@ from accounts.models import Division
 from benchmarks import tracker
 from benchmarks.parts import cast
 from clearance import sheets
+from clearance.clock import day_of
 from shipments import imports
 from shipments.imports import workbook
 from shipments.models import Shipment
@@ -41,7 +42,7 @@ def bulk_create_with_history(path: str) -> dict[str, float]:
     plan = _Plan()
     started = time.perf_counter()
     read = sheets.read(Path(path), name=path)
-    rows = imports.tracker(read.rows, steps=step_columns()).rows
+    rows = imports.tracker(read, steps=step_columns(), today=day_of(plan.at)).rows
     with transaction.atomic():
         shipments = [_shipment(row.fields, plan) for row in rows]
         bulk_with_history(shipments, Shipment, batch_size=1_000)

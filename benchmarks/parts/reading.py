@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import openpyxl
@@ -28,7 +28,9 @@ def ours(path: str) -> dict[str, float]:
     started = time.perf_counter()
     sheet = sheets.read(Path(path), name=path)
     read = time.perf_counter()
-    found = imports.tracker(sheet.rows, steps=[(number, f"Step {number}") for number, _ in tracker.STEPS])
+    found = imports.tracker(
+        sheet, steps=[(number, f"Step {number}") for number, _ in tracker.STEPS], today=datetime.now(UTC).date()
+    )
     parsed = time.perf_counter()
     return {"seconds": read - started, "parsing_seconds": parsed - read, "rows": len(found.rows)}
 

@@ -6,17 +6,27 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+<<<<<<< HEAD
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
+=======
+from django.contrib.admin.widgets import AutocompleteSelect, RelatedFieldWidgetWrapper
+>>>>>>> main
 from django.db import models
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.text import capfirst
 
 from clearance import text
+<<<<<<< HEAD
 from clearance.admin.lists import CappedPaginator, DeskList, PlainList
 from clearance.admin.numbers import Amount, Whole
 from clearance.admin.verbs import DateInput, LineForm, VerbsMixin, show_refusal
+=======
+from audit.pages.history import HistoryMixin
+from clearance.admin.lists import CappedPaginator, DeskList
+from clearance.admin.verbs import ID, DateInput, LineForm, VerbsMixin, show_refusal
+>>>>>>> main
 from clearance.errors import DomainError, VersionConflict
 
 
@@ -126,6 +136,11 @@ class DeskAdmin(SoundAdmin, VerbsMixin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DeskList]:
         return DeskList
 
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs.setdefault("widget", _Autocomplete(db_field, self.admin_site, using=kwargs.get("using")))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if field and isinstance(field.widget, RelatedFieldWidgetWrapper):
@@ -163,6 +178,13 @@ class ReadOnlyDesk(DeskAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+class _Autocomplete(AutocompleteSelect):
+    """The stock one, which asks the database for whatever was sent; what is no id can't be there."""
+
+    def optgroups(self, name: str, value: list[Any], attrs: dict[str, Any] | None = None) -> list[Any]:
+        return super().optgroups(name, [one for one in value if ID.fullmatch(str(one))], attrs)
 
 
 class _Refused(forms.ModelForm):

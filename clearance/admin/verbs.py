@@ -31,7 +31,7 @@ from clearance.clock import day_of
 from clearance.errors import DomainError, VersionConflict
 
 MOST_AT_ONCE = 200
-_ID = re.compile(r"[0-9]{1,18}")
+ID = re.compile(r"[0-9]{1,18}")
 
 
 class DateInput(AdminDateWidget):
@@ -272,7 +272,7 @@ class VerbsMixin(admin.ModelAdmin):
         return str(target)
 
     def _targets(self, request: HttpRequest) -> list[Any]:
-        wanted = {int(pk) for pk in request.GET.getlist("on") if _ID.fullmatch(pk)}
+        wanted = {int(pk) for pk in request.GET.getlist("on") if ID.fullmatch(pk)}
         found = list(self.get_queryset(request).filter(pk__in=wanted)) if wanted else []
         if not found or len(found) < len(wanted):
             raise Http404

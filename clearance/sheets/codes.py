@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 _CURRENCIES = frozenset(
     "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF "  # noqa: SIM905
@@ -26,10 +27,12 @@ _TOKEN = re.compile(
 )
 _CONDITION = re.compile(r"\s*(<=|>=|<>|<|>|=)\s*(-?[\d.]+)\s*")
 _SECTIONS = re.compile(r'(?:"[^"]*(?:"|$)|\[[^\]]*(?:\]|$)|[\\_*].|[^;])*', re.DOTALL)
+_LETTER_OF = {"literal": "l", "digit": "d", "comma": "c", "point": "p"}
+_SIMPLE = re.compile(r"(l*)([dc]*d)((?:pd+)?)l*")
 _MEANT = re.compile(r"[^\s()+\-,.:'/–−\u200e\u200f\xa0]")
 
 
-@dataclass(slots=True)
+@dataclass
 class Section:
     """One of the parts of a code between semicolons: tokens of a kind and a text.
 
@@ -45,18 +48,22 @@ class Section:
         return sum(one == kind for one, _ in self.tokens)
 
     def has(self, *kinds: str) -> bool:
-        return any(kind in kinds for kind, _ in self.tokens)
+        return not self._kinds.isdisjoint(kinds)
 
-    @property
+    @cached_property
+    def _kinds(self) -> frozenset[str]:
+        return frozenset(kind for kind, _ in self.tokens)
+
+    @cached_property
     def is_date(self) -> bool:
         return self.has("part", "elapsed") and not self.has("digit")
 
-    @property
+    @cached_property
     def parts(self) -> str:
         """The letters of a date's parts that are shown: y, o (month), d, h, m (minute), s."""
         return "".join(name for name, _ in dated(self.tokens))
 
-    @property
+    @cached_property
     def is_telling(self) -> bool:
         """Whether every number looks other than it is: letters around it, zeros before it, a percentage …"""
         if self.currency or self.thousands or not self.has("digit", "general"):
@@ -70,22 +77,38 @@ class Section:
             return True
         return sum(one == ("digit", "0") for one in self.tokens[: self.point]) > 1
 
-    @property
+    @cached_property
     def point(self) -> int:
         """Where the decimal point stands among the tokens; behind the last, if there is none."""
         return next((n for n, (kind, _) in enumerate(self.tokens) if kind == "point"), len(self.tokens))
 
-    @property
+    @cached_property
     def places(self) -> int:
         """How many decimals are shown."""
         return sum(kind == "digit" for kind, _ in self.tokens[self.point :])
 
-    @property
+    @cached_property
     def is_grouped(self) -> bool:
         """Whether thousands are set apart by commas."""
         return any(kind == "comma" and self._has_digits(n) == (True, True) for n, (kind, _) in enumerate(self.tokens))
 
-    @property
+    @cached_property
+    def simple(self) -> tuple[str, int, str] | None:
+        """Letters before, zeros at least, letters behind, if there are but digits between them, the usual case."""
+        kinds = "".join(_LETTER_OF.get(kind, "x") for kind, _ in self.tokens)
+        match = _SIMPLE.fullmatch(kinds)
+        if not match or self.thousands:
+            return None
+        texts = [text for _, text in self.tokens]
+        whole, decimals = texts[match.end(1) : match.end(2)], texts[match.end(2) + 1 : match.end(3)]
+        zeros = whole.count("0")
+        if not zeros or "?" in whole or "#" in whole[whole.index("0") :] or set(decimals) - {"0"}:
+            return None
+        if self.is_grouped and zeros > 1:
+            return None
+        return "".join(texts[: match.end(1)]), zeros, "".join(texts[match.end(3) :])
+
+    @cached_property
     def thousands(self) -> int:
         """How often the number is divided by a thousand: commas behind the last digit before the point."""
         return sum(kind == "comma" and self._has_digits(n) == (True, False) for n, (kind, _) in enumerate(self.tokens))

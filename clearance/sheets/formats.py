@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from clearance.sheets import renderings
 from clearance.sheets.cells import Cell
@@ -43,7 +43,7 @@ class Shown:
     is_hidden: bool = False  # nothing at all is seen
 
 
-@dataclass(slots=True)
+@dataclass
 class Format:
     """A number format: sections for positive numbers, negative ones, zero, and texts, or by conditions."""
 
@@ -59,16 +59,16 @@ class Format:
             not self.is_unknown and self.text is None and all(map(_is_dull, self.sections)) and len(self.sections) < 2
         )
 
-    @property
+    @cached_property
     def is_date(self) -> bool:
         return not self.is_unknown and bool(self.sections) and self.sections[0].is_date
 
-    @property
+    @cached_property
     def is_number(self) -> bool:
         """Whether it shows numbers as numbers, so that no date can have it."""
         return bool(self.sections) and self.sections[0].has("digit")
 
-    @property
+    @cached_property
     def is_whole_day(self) -> bool:
         return not set("hms") & set(self.sections[0].parts)
 

@@ -128,7 +128,10 @@ def _marks(cells: _Cells, look: Look) -> dict[Place, Mark]:
         if style and not error:
             cells.set(*place, _of_its_kind(cells.get(*place), style.format, counts_from_1904=look.counts_from_1904))
             shown = style.format.shown(cells.get(*place))
-        if shown and shown.is_hidden:
+        if shown is None and place in look.styles and struck == _SEEN and place not in look.formulas and not error:
+            if place not in look.currencies:
+                continue  # the common case: a number as it is
+        elif shown and shown.is_hidden:
             cells.set(*place, "")
             continue
         mark = Mark(
@@ -147,7 +150,7 @@ def _marks(cells: _Cells, look: Look) -> dict[Place, Mark]:
     return marks
 
 
-_NOTHING, _AS_ITS_CELL = Mark(), frozenset([None])
+_NOTHING, _AS_ITS_CELL, _SEEN = Mark(), frozenset([None]), {False}
 
 
 def _of_its_kind(value: Any, form: Format, *, counts_from_1904: bool) -> Any:

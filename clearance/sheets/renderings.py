@@ -22,7 +22,12 @@ _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Su
 def number(section: Section, value: float, *, is_signed: bool) -> tuple[str, bool]:
     """The number's text, and whether it hides something of the number; `is_signed`: a minus is written before it."""
     amount = abs(Decimal(repr(value)))
-    if section.has("slash"):
+    if section.simple:
+        before, zeros, after = section.simple
+        whole, decimals, shown = _rounded(amount, section.places)
+        whole = f"{int(whole or 0):,}" if section.is_grouped else whole.zfill(zeros)
+        text = f"{before}{whole}.{decimals}{after}" if decimals else f"{before}{whole}{after}"
+    elif section.has("slash"):
         text, shown = _fraction(section, amount)
     elif section.has("exponent"):
         text, shown = _scientific(section, amount)

@@ -25,6 +25,8 @@ from shipments.imports.headings import (
     columns_of,
     columns_of_paths,
     heading_text,
+    is_date_form,
+    is_hint,
     is_vague,
     meaning,
     require_each_once,
@@ -150,11 +152,16 @@ class _Grid:
             i in filled and meaning([self.text(row, i), self.text(row + 1, i)], self.steps) is None for i in numbers
         ):
             return False
+        if all(self._is_hint(row + 1, i) for i in filled) and any(self.meant(row, i) for i in filled):
+            return True
         beneath = [i for i in filled if self.wide(row, i)]
         if any(self.meant(row, i) or self.meant(row + 1, i) or self._is_which(row + 1, i) for i in beneath):
             return True
         which = [i for i in filled if self._is_which(row + 1, i)]
         return len(which) > 1 and any(self.is_dated(row, i) or self._from_the_left(row, i) for i in which)
+
+    def _is_hint(self, row: int, column: int) -> bool:
+        return is_hint(self.text(row, column)) and not (self.meant(row, column) or self._is_which(row, column))
 
     def _is_which(self, row: int, column: int) -> bool:
         return says_which_date(self.text(row, column))
@@ -195,7 +202,7 @@ class _Grid:
                 text = "" if known else self._from_the_left(row, column)
             elif not is_leaf and self.meant(row, column) is None and self.meant(row + 1, column) is not None:
                 text = ""
-            if text and text not in found[-1:]:
+            if text and text not in found[-1:] and not (found and is_date_form(text)):
                 found.append(text)
         return found or [""]
 

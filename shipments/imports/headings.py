@@ -11,7 +11,7 @@ from decimal import Decimal
 from django.utils.translation import gettext_lazy as _
 
 from clearance.errors import Invalid
-from shipments.imports.cells import Cell
+from shipments.imports.cells import Cell, is_omr
 from shipments.imports.fields import CANCELLED, CHECKS, CURRENCY, FIELDS, STATUS, Field
 
 
@@ -44,30 +44,21 @@ _ARABIC_LETTERS = str.maketrans("أإآٱىةؤ", "اااايهو", "ـ")
 _ASIDES = re.compile(r"\((?:optional|required|mandatory|date|dd?[-/. ]?mm?[-/. ]?yy(?:yy)?)\)", re.IGNORECASE)
 _STEP = re.compile(r"(step|الخطوة|خطوة)?[\s#.:]*(\d{1,2})(?:[.,٫](\d))?(?!\d)[\s.:)/–-]*(?!\d)(.*)", re.IGNORECASE)
 # Trackers give several columns to a step; only the one with the actual date is read.
-_NOT_THE_ACTUAL_DATE = frozenset(
-    "target targets plan planned planning due expected estimate estimated scheduled schedule deadline original revised "  # noqa: SIM905
-    "baseline forecast remark remarks comment comments note notes status ppr apr responsible responsibility person by "
-    "who owner day days delay delayed delays late مخطط خطه مستهدف هدف متوقع مجدول موعد ملاحظات ملاحظه تعليق تعليقات "
-    "حاله مسوول مسئول ايام تاخير استحقاق اصلي معدل".split()
-)
 _PLANNED = frozenset(
-    "target targets plan planned planning expected estimated scheduled schedule forecast baseline مخطط مستهدف متوقع "  # noqa: SIM905
-    "مجدول".split()
+    "target targets tgt plan planned planning expected exp estimated est scheduled schedule sched forecast baseline "  # noqa: SIM905
+    "مخطط خطه مستهدف هدف متوقع مجدول".split()
+)
+_NOT_THE_ACTUAL_DATE = _PLANNED | frozenset(
+    "due estimate deadline original revised variance remark remarks comment comments note notes status ppr apr by who "  # noqa: SIM905
+    "responsible responsibility person owner day days delay delayed delays late موعد ملاحظات ملاحظه تعليق تعليقات حاله "
+    "مسوول مسئول ايام تاخير استحقاق اصلي معدل".split()
 )
 _THE_ACTUAL_DATE = frozenset(
-    "target targets plan planned planning due expected estimate estimated scheduled schedule deadline original revised "  # noqa: SIM905
-    "baseline forecast remark remarks comment comments note notes status ppr apr responsible responsibility person by "
-    "who owner day days delay delayed delays late variance مخطط خطه مستهدف هدف متوقع مجدول موعد ملاحظات ملاحظه "
-    "تعليق تعليقات حاله مسوول مسئول ايام تاخير استحقاق اصلي معدل".split()
+    "actual actually act date dates done completed complete completion finished achieved on فعلي فعليا تاريخ تم منجز "  # noqa: SIM905
+    "منفذ محقق انجاز اكتمال تنفيذ".split()
 )
-_PLANNED = frozenset(
-    "target targets plan planned planning expected estimated scheduled schedule forecast baseline مخطط مستهدف متوقع "  # noqa: SIM905
-    "مجدول".split()
-)
-_THE_ACTUAL_DATE = frozenset(
-    "actual actually date dates done completed complete completion finished achieved on فعلي فعليا تاريخ تم منجز انجاز "  # noqa: SIM905
-    "اكتمال تنفيذ".split()
-)
+_CURRENCY_CODE = re.compile(r"\(?(?:in )?[A-Z]{3}\)?")
+_DATE_FORM = re.compile(r"\(?d{1,2}[-/. ]?m{1,3}[-/. ]?y{2,4}\)?", re.IGNORECASE)
 _ASIDES_OF_STEPS = re.compile(r"\b(?:actual|date|done|completed|on)\b|\b(?:ال)?فعلي\b", re.IGNORECASE)
 
 
@@ -99,6 +90,23 @@ _VAGUE = frozenset(
         "الوحدة;وحدة;وحدة القياس;العملة;عملة;الحالة;حالة".split(";"),
     )
 )
+
+
+# Words of a heading that make it the currency of the amount, and those that make it that of something else.
+_CURRENCY = frozenset(["currency", "ccy", "curr", "عمله"])
+_NOT_OF_THE_INVOICE = frozenset(
+    "freight duty customs insurance lc bank payment exchange rate charges cost local شحن جمرك تامين صرف سعر".split()  # noqa: SIM905
+)
+_MONEY_SIGNS = frozenset("$€£¥₹₨﷼")  # which a key loses
+
+
+def field_of(text: str) -> Field | None:
+    """The field that a heading names; an amount in another currency is none."""
+    if _MONEY_SIGNS & set(text):
+        return None
+    found = FIELD_OF.get(key(text))
+    words = _words(text) if found is None else set()
+    return CURRENCY if words & _CURRENCY and not words & _NOT_OF_THE_INVOICE else found
 
 
 class Steps:
@@ -209,7 +217,16 @@ def columns_of_paths(paths: Sequence[Sequence[str]], steps: Steps) -> Columns:
 
 def by_text(text: str, steps: Steps) -> Field | Decimal | None:
     """What one heading says by itself."""
-    return FIELD_OF.get(key(text)) or steps.meant_by(text)
+    return field_of(text) or steps.meant_by(text)
+
+
+def is_hint(text: str) -> bool:
+    """Whether it only says how cells below a heading are written: a currency, the form of a date."""
+    return bool(_MONEY_SIGNS & set(text)) or is_omr(text) or bool(_CURRENCY_CODE.fullmatch(text) or is_date_form(text))
+
+
+def is_date_form(text: str) -> bool:
+    return bool(_DATE_FORM.fullmatch(text))
 
 
 def is_vague(text: str) -> bool:
@@ -245,7 +262,10 @@ def meaning(path: Sequence[str], steps: Steps) -> Field | Decimal | None:
 
 def _joined(above: str, text: str) -> Field | None:
     """“Invoice” above “Date”, or “Arrival” above “Actual”: the two together are a heading."""
-    return FIELD_OF.get(key(f"{above} {text}")) or FIELD_OF.get(key(f"{text} {above}"))
+    if is_omr(text):
+        found = field_of(above)
+        return found if found is not None and found.name == "invoice_amount_omr" else None
+    return field_of(f"{above} {text}") or field_of(f"{text} {above}")
 
 
 def require_each_once(columns: Columns, steps: Steps) -> None:

@@ -53,7 +53,7 @@ class Looks:
     """The rows of one table of a sheet, as they look. Rows and columns count from 0.
 
     `rows` replaces those of the sheet; `titles` are rows that are one merged text, `empty` those that only link to
-    empty cells, `hidden` and `struck_out` those that fail for it.
+    empty cells, `zeros` those with such a link below a text heading, `hidden` and `struck_out` those that fail for it.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class Looks:
         self.rows: list[Sequence[Cell]] = list(sheet.rows)
         self.titles: set[int] = set()
         self.empty: set[int] = set()
+        self.zeros: list[int] = []
         self.hidden: list[int] = []
         self.struck_out: list[int] = []
         if sheet.marks:
@@ -136,9 +137,11 @@ class Looks:
                 self._put(row, column, seen)
         for row, columns in nothing.items():
             if self._is_filled(row, but=columns):
-                for column in columns:
-                    if _is_text(self.known[column]):
-                        self._put(row, column, "")
+                texts = [column for column in columns if _is_text(self.known[column])]
+                for column in texts:
+                    self._put(row, column, "")
+                if texts:
+                    self.zeros.append(row)
             else:
                 self.empty.add(row)
                 self.rows[row] = ()

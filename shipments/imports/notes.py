@@ -52,6 +52,7 @@ def notes_on(found: Tracker, sheet: Sheet | None = None) -> list[str]:
         sentence.format(rows=ranges(rows))
         for sentence, rows in (
             (_("Skipped as sums, repeated headings, titles or links to empty cells: {rows}."), found.skipped),
+            (_("Formulas whose result is 0 were read as blanks in columns of text, in rows {rows}."), found.zeros),
             (_("Not imported, because the rows are hidden: {rows}."), found.hidden),
             (_("Not imported, because the rows are struck out: {rows}."), found.struck_out),
         )

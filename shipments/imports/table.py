@@ -42,9 +42,10 @@ class Tracker:
 
     `heading_rows` are the rows of headings of its tables, `columns` maps field names and step numbers ("9.0") to the
     headings of the first table, and `positions` the headings to their columns (from 1). `ignored` are headings that
-    mean nothing to us; `skipped` the rows that repeat the headings, sum up, are a title, or link to nothing; `hidden`
-    and `struck_out` those that fail for it, `hidden_columns` what isn't read for it; `swapped` the columns of dates in
-    which a program seems to have swapped day and month.
+    mean nothing to us; `skipped` the rows that repeat the headings, sum up, are a title, or link to nothing; `zeros`
+    those in which a formula's zero was read as a blank; `hidden` and `struck_out` those that fail for it,
+    `hidden_columns` what isn't read for it; `swapped` the columns of dates in which a program seems to have swapped
+    day and month.
     """
 
     heading_rows: list[int] = field(default_factory=list)
@@ -54,6 +55,7 @@ class Tracker:
     faults: list[Fault] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     skipped: list[int] = field(default_factory=list)
+    zeros: list[int] = field(default_factory=list)
     hidden: list[int] = field(default_factory=list)
     struck_out: list[int] = field(default_factory=list)
     hidden_columns: list[str] = field(default_factory=list)
@@ -290,6 +292,7 @@ class Table:
         tracker.ignored.extend(self._unnamed(end))
         for found, told in (
             (looks.titles | looks.empty, tracker.skipped),
+            (looks.zeros, tracker.zeros),
             (looks.hidden, tracker.hidden),
             (looks.struck_out, tracker.struck_out),
         ):

@@ -159,6 +159,53 @@ class TestHeadingsInTwoRows:
             read([*FIXED, "9.0 Bayan submitted"], sub, self.ROW[:7], merges=[across(0, 5, 7)])
 
 
+class TestARowOfCurrenciesAndForms:
+    @pytest.mark.parametrize("currency", ["USD", "(USD)", "$", "in EUR", "AED"])
+    def test_below_the_headings_says_that_the_amount_is_none_in_rials(self, currency):
+        found = read(FIXED, ["", "", "", currency, "dd/mm/yyyy"], GOODS)
+
+        assert (found.faults, found.ignored) == ([], [f"Invoice amount (OMR) / {currency}"])
+        assert [(row.row, "invoice_amount_omr" in row.fields, row.fields["eta"]) for row in found.rows] == [
+            (3, False, ETA)
+        ]
+
+    def test_is_not_what_short_headings_below_a_group_are_taken_for(self):
+        head, sub = [*FIXED[:4], "Dates", "", "Ports", ""], ["", "", "", "", "ETA", "ATA", "POL", "POD"]
+        merges = [across(0, 4, 5), across(0, 6, 7), *map(down, range(4))]
+
+        found = read(head, sub, ["SH-1", "Alpha", "Alfa", 1000, ETA, ACTUAL, "Yokohama", "Sohar"], merges=merges)
+
+        assert (found.rows[0].fields["ata"], found.rows[0].fields["port_of_discharge"]) == (ACTUAL, "Sohar")
+
+    @pytest.mark.parametrize("currency", ["OMR", "R.O.", "ر.ع."])
+    def test_below_the_headings_may_say_rials(self, currency):
+        found = read(
+            ["Shipment number", "Principal", "Brand", "Invoice value", "ETA"], ["", "", "", currency, ""], GOODS
+        )
+
+        assert found.rows[0].fields["invoice_amount_omr"] == Decimal(1000)
+
+
+class TestAnAmountInAnotherCurrency:
+    @pytest.mark.parametrize("heading", ["Invoice amount ($)", "Invoice value €", "Amount (USD)", "Inv Amount £"])
+    def test_by_its_heading_is_not_read(self, heading):
+        found = read([*FIXED[:3], heading, "ETA"], GOODS)
+
+        assert (found.ignored, "invoice_amount_omr" in found.rows[0].fields) == ([heading], False)
+
+    @pytest.mark.parametrize(
+        "heading", ["Currency (USD/OMR)", "Currency of the amount", "Inv. Currency Code", "عملة المبلغ"]
+    )
+    def test_by_a_column_beside_it_fails_the_row(self, heading):
+        found = read([*FIXED, heading], [*GOODS, "USD"])
+
+        assert [fault.column for fault in found.faults] == [heading]
+
+    @pytest.mark.parametrize("heading", ["Freight currency", "LC currency", "Currency rate"])
+    def test_is_not_meant_by_the_currency_of_something_else(self, heading):
+        assert read([*FIXED, heading], [*GOODS, "USD"]).faults == []
+
+
 class TestHeadingsInThreeRows:
     def test_are_read_together(self):
         head = [*FIXED, "Customs", "", "", ""]

@@ -111,6 +111,7 @@ def test_a_tracker_is_read_as_it_looks(ending, converted):
     assert notes_on(found, sheet) == [
         "The sheet “Tracker” was read.",
         f"These columns mean nothing here and were ignored: {ignored}.",
+        "Formulas whose result is 0 were read as blanks in columns of text, in rows 9–10.",
         "Not imported, because the rows are hidden: 11.",
         "Not imported, because the rows are struck out: 12.",
     ]

@@ -50,7 +50,8 @@ class ResponsibilityForm(forms.ModelForm):
         return super().clean()
 
     def _get_validation_exclusions(self) -> set[str]:
-        return super()._get_validation_exclusions() - {"template_code", "step_number"}
+        chosen = {"template_code", "step_number"} if self.cleaned_data.get("step") else set()
+        return super()._get_validation_exclusions() - chosen
 
 
 class ApplyForm(VerbForm):
