@@ -6,27 +6,17 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-<<<<<<< HEAD
 from django.contrib.admin.views.main import ChangeList
-from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
-=======
 from django.contrib.admin.widgets import AutocompleteSelect, RelatedFieldWidgetWrapper
->>>>>>> main
 from django.db import models
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.text import capfirst
 
 from clearance import text
-<<<<<<< HEAD
 from clearance.admin.lists import CappedPaginator, DeskList, PlainList
 from clearance.admin.numbers import Amount, Whole
-from clearance.admin.verbs import DateInput, LineForm, VerbsMixin, show_refusal
-=======
-from audit.pages.history import HistoryMixin
-from clearance.admin.lists import CappedPaginator, DeskList
 from clearance.admin.verbs import ID, DateInput, LineForm, VerbsMixin, show_refusal
->>>>>>> main
 from clearance.errors import DomainError, VersionConflict
 
 
