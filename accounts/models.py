@@ -552,6 +552,9 @@ class BrowserSession(AbstractBaseSession):
         verbose_name_plural = _("browser sessions")
         constraints = [text.one_line("browser_session_texts_are_of_one_line", "user_agent")]
 
+    def __str__(self) -> str:
+        return f"{self.user}: {self.opened_at:%Y-%m-%d %H:%M}" if self.opened_at else self.handle
+
     @staticmethod
     def kept_as(session_key: str | None) -> str:
         """Return under which key a session is kept that has this one in the browser: what fits of its hash."""

@@ -133,9 +133,12 @@ class TestTheSecondFactor:
         assert error_of(client.post(f"{AUTH}/2fa/setup", {"password": PASSWORD}), 409)["code"] == "SECOND_FACTOR_IS_ON"
 
     def test_is_not_turned_off_where_the_role_requires_it(self, cc_clerk, administrator):
+        client = signed_in(cc_clerk)
+        secret = client.post(f"{AUTH}/2fa/setup", {"password": PASSWORD}).json()["secret"]
+        client.post(f"{AUTH}/2fa/enable", {"totp_code": code_of(secret)})
         accounts.require_second_factor(roles=["PPR"], by=administrator)
 
-        answer = signed_in(cc_clerk).post(f"{AUTH}/2fa/disable", {"password": PASSWORD})
+        answer = client.post(f"{AUTH}/2fa/disable", {"password": PASSWORD})
 
         assert error_of(answer, 403)["code"] == "SECOND_FACTOR_REQUIRED"
 

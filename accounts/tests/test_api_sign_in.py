@@ -33,7 +33,7 @@ class TestSigningIn:
 
         assert answer.status_code == 200
         given = answer.json()
-        assert given.keys() == {"access_token", "refresh_token", "token_type", "user"}
+        assert given.keys() == {"access_token", "refresh_token", "token_type", "owes_second_factor", "user"}
         assert given["token_type"] == "Bearer"
         assert (given["user"]["id"], given["user"]["department"], given["user"]["role"]) == (cc_clerk.pk, "C&C", "PPR")
 

@@ -8,8 +8,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts import services as accounts
+from accounts.doors import middleware
 from accounts.models import BrowserSession, User
-from clearance.admin import display, sign_in
+from clearance.admin import display
 from clearance.tests import pages
 from clearance.tests.cast import PASSWORD
 
@@ -53,7 +54,7 @@ class TestABrowserSession:
         browser.get(OWN)
         assert BrowserSession.objects.get().seen_at == first
 
-        monkeypatch.setattr(sign_in, "_NOTED_EVERY", timedelta(0))
+        monkeypatch.setattr(middleware, "_NOTED_EVERY", timedelta(0))
         browser.get(OWN)
 
         assert BrowserSession.objects.get().seen_at > first

@@ -202,6 +202,7 @@ class TestTheWayBack:
         assert [set(entry.changes) for entry in entries] == [
             {"identity_issuer", "identity_subject", "email_verified_at"} | ({"updated_at"} & set(entries[0].changes)),
             {"last_login"},
+            {"user_id", "ip_address", "opened_at"},
         ]
 
 

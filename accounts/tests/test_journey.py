@@ -15,11 +15,11 @@ from django.urls import reverse
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from alerts import tasks
 from audit import wording
 from audit.models import AuditEntry
 from clearance.tests import callers, pages
 from clearance.tests.cast import PASSWORD
+from outbox import tasks
 
 pytestmark = pytest.mark.django_db
 
@@ -80,9 +80,10 @@ def told_since(last: int) -> list[str]:
     """What the trail says has happened after an entry, by whom; moments as dots, and repeated lines once."""
     entries = list(AuditEntry.objects.filter(pk__gt=last).order_by("pk"))
     lines = (f"{one.who}: {one.kind} {one.name}: {one.summary}" for one in wording.tell(entries))
-    return [line for line, _same in groupby(re.sub(_MOMENT, "…", line) for line in lines)]
+    return [line for line, _same in groupby(re.sub(_MOMENT, "…", re.sub(_KEY, "#…", line)) for line in lines)]
 
 
+_KEY = r"#(?:[0-9a-f]{40}|\d+)"
 _MOMENT = r"\d{1,2} \w{3} \d{4}, \d\d:\d\d|\d{4}-\d\d-\d\d \d\d:\d\d"
 _WRONG = "refused: E-mail or password is wrong. Check both; an administrator can help. (POST /admin/login/)"
 _LOCKED = (
@@ -90,8 +91,15 @@ _LOCKED = (
     "(POST /admin/login/)"
 )
 _STOLEN = "refused: The token is unknown, expired, used already or revoked. Sign in again. (POST /api/v1/auth/refresh)"
+
+
+def _opened(person: str, session: str) -> str:
+    return f"{person}: browser session {session}: person: – → {person}; IP address: – → 127.0.0.1; signed in at: – → …"
+
+
 TOLD = [
     "Adil Administrator: person Adil Administrator: signed in",
+    _opened("Adil Administrator", "Adil Administrator: …"),
     "Adil Administrator: required second factor PPR (primary person responsible): created",
     "Adil Administrator: person Noor Newcomer: created",
     "Adil Administrator: person Noor Newcomer: role Customs & Clearance, PPR (primary person responsible) added",
@@ -106,17 +114,26 @@ TOLD = [
     "system: message Welcome to Clearance → Noor Newcomer: delivery: Waiting → Sent; sent at: – → …",
     # The second factor.
     "Noor Newcomer: person Noor Newcomer: signed in",
+    _opened("Noor Newcomer", "#…"),
     "Noor Newcomer: second factor Noor Newcomer: created",
     "Noor Newcomer: second factor Noor Newcomer: confirmed at: – → …",
     "Noor Newcomer: person Noor Newcomer: signed out everywhere at: – → …",
     "Noor Newcomer: backup code Noor Newcomer: created",
+    "Noor Newcomer: browser session #…: created",
+    "Noor Newcomer: browser session #…: removed from the database",
+    "Noor Newcomer: browser session #…: signed in at: … → …",
+    "Noor Newcomer: browser session #…: removed from the database",
     # Locked out, and in again.
     f"system: person Noor Newcomer: {_WRONG}",
+    "system: failed sign ins #…: locked until: – → …",
     "system: message Signing in was locked → Noor Newcomer: created",
     f"system: person Noor Newcomer: {_WRONG}",
     f"system: person Noor Newcomer: {_LOCKED}",
     "system: message Signing in was locked → Noor Newcomer: delivery: Waiting → Sent; sent at: – → …",
+    "Adil Administrator: failed sign ins #…: removed from the database",
     "Adil Administrator: person Noor Newcomer: unlocked at: – → …",
+    "Noor Newcomer: person Noor Newcomer: signed in",
+    _opened("Noor Newcomer", "#…"),
     "Noor Newcomer: person Noor Newcomer: signed in",
     # At the API: a token used twice, a sign-in that is ended everywhere.
     "Noor Newcomer: sign-in Noor Newcomer: …: created",
@@ -128,12 +145,14 @@ TOLD = [
     "Noor Newcomer: sign-in Noor Newcomer: …: created",
     "Noor Newcomer: person Noor Newcomer: signed out everywhere at: … → …",
     "Noor Newcomer: sign-in Noor Newcomer: …: ended at: – → …",
+    "system: browser session #…: removed from the database",
     # Deactivated.
     "Noor Newcomer: backup code Noor Newcomer: used at: – → …",
     "Noor Newcomer: person Noor Newcomer: signed in",
     "Noor Newcomer: sign-in Noor Newcomer: …: created",
     "Noor Newcomer: backup code Noor Newcomer: used at: – → …",
     "Noor Newcomer: person Noor Newcomer: signed in",
+    _opened("Noor Newcomer", "Noor Newcomer: …"),
     "Adil Administrator: person Noor Newcomer: active: yes → no",
     "Adil Administrator: person Noor Newcomer: signed out everywhere at: … → …",
     "Adil Administrator: sign-in Noor Newcomer: …: ended at: – → …",

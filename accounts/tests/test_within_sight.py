@@ -12,7 +12,7 @@ from accounts.errors import BeyondYourRights
 from accounts.models import IdentityRule, RoleGroup, User
 from accounts.tests import machines
 from accounts.tests.people import caretaker, fresh, role
-from clearance.tests.cast import PASSWORD, Cast
+from clearance.tests.cast import Cast
 from clearance.tests.traces import refused
 
 pytestmark = pytest.mark.django_db
@@ -56,7 +56,7 @@ class TestSomebodyWhoSeesMore:
         ids=["password", "address", "second factor", "department", "further role", "override"],
     )
     def test_is_not_for_them(self, keeper, person, noon, verb):
-        accounts.set_up_second_factor(user=person, password=PASSWORD, at=noon, ip_address=None)
+        accounts.set_up_second_factor(user=person, password="Long-ship-99", at=noon, ip_address=None)
         role("audit.view_seal")
 
         with refused(BeyondYourRights, "BEYOND_YOUR_RIGHTS") as refusal:

@@ -19,6 +19,7 @@ from audit import tasks as audit_tasks
 from audit.tests.paths import Stage, path
 from audit.tests.trails import Told, changed, created, deleted
 from outbox import services as outbox
+from outbox import tasks as outbox_tasks
 from outbox.choices import Channel
 from outbox.models import Message
 from outbox.tests import mails
@@ -86,7 +87,7 @@ def _(stage: Stage) -> list[Told]:
     late.shipment(by=stage.cast.bu_clerk, days=5)
     late.sweep()
     message = Message.objects.get(recipient=stage.cast.cc_clerk)
-    stage.sends(alert_tasks.deliver)
+    stage.sends(outbox_tasks.deliver)
     return [changed(message, delivery=[message.delivery, mails.now(message).delivery])]
 
 
@@ -99,7 +100,7 @@ def _(stage: Stage) -> list[Told]:
     late.shipment(by=stage.cast.bu_clerk, days=7)
     late.sweep()
     message = Message.objects.get(channel=Channel.SMS)
-    stage.sends(alert_tasks.deliver_texts)
+    stage.sends(outbox_tasks.deliver_texts)
     return [changed(message, delivery=["waiting", "sent"], provider_id=["", mails.now(message).provider_id])]
 
 

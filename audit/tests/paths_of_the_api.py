@@ -18,7 +18,7 @@ from accounts.tests.people import denied, right, role
 from alerts.models import Alert
 from alerts.tests import late
 from audit.tests.paths import Stage, enrolled, path
-from audit.tests.trails import ADDRESS, FROM_THERE, REQUEST, Told, changed, created, deleted, moment
+from audit.tests.trails import ADDRESS, FROM_THERE, OURS, Told, changed, created, deleted, moment
 from clearance.tests import recipes
 from clearance.tests.cast import PASSWORD
 from outbox.models import Message, MutedMail, WantedText
@@ -37,7 +37,7 @@ def _given(stage: Stage) -> accounts.Tokens:
 
 def _trade(stage: Stage, place: str, body: dict[str, str]) -> SignIn:
     """Call what asks for no access token."""
-    stage.begins("api", stage.cast.cc_clerk, ip_address=ADDRESS, request_id=REQUEST)
+    stage.begins("api", stage.cast.cc_clerk, ip_address=ADDRESS, request_id=OURS)
     answer = APIClient().post(f"/api/v1/auth/{place}", body, **FROM_THERE)
     assert answer.status_code < 300, answer.content
     return SignIn.objects.get()
@@ -88,7 +88,7 @@ def _(stage: Stage) -> list[Told]:
 
 @path("POST auth/password/reset-request")
 def _(stage: Stage) -> list[Told]:
-    stage.begins("api", None, ip_address=ADDRESS, request_id=REQUEST)
+    stage.begins("api", None, ip_address=ADDRESS, request_id=OURS)
     APIClient().post("/api/v1/auth/password/reset-request", {"email": stage.cast.cc_clerk.email}, **FROM_THERE)
     return [created(Ticket.objects.get(), purpose="reset"), created(Message.objects.get(), kind="password_reset")]
 
@@ -98,7 +98,7 @@ def _(stage: Stage) -> list[Told]:
     person = stage.cast.cc_clerk
     accounts.request_reset(email=person.email, at=stage.at)
     body = {"token": tokens.write_ticket(Ticket.objects.get().pk), "password": NEW}
-    stage.begins("api", person, ip_address=ADDRESS, request_id=REQUEST)
+    stage.begins("api", person, ip_address=ADDRESS, request_id=OURS)
     APIClient().post("/api/v1/auth/password/reset", body, **FROM_THERE)
     ticket = Ticket.objects.get()
     return [changed(ticket, used_at=[None, moment(ticket.used_at)]), changed(person, password=["•••", "•••"])]
@@ -388,7 +388,7 @@ def _(stage: Stage) -> list[Told]:
     shipment = stage.shipment()
     browser = APIClient()
     browser.force_login(stage.cast.bu_clerk)
-    stage.begins("api", stage.cast.bu_clerk, ip_address=ADDRESS, request_id=REQUEST)
+    stage.begins("api", stage.cast.bu_clerk, ip_address=ADDRESS, request_id=OURS)
     browser.patch(f"/api/v1/shipments/{shipment.pk}", {"invoice_amount_omr": Decimal("1.5")}, **FROM_THERE)
     return [changed(shipment, invoice_amount_omr=["12345.678", "1.500"])]
 
@@ -483,6 +483,6 @@ def _(stage: Stage) -> list[Told]:
     account = machines.account(stage.cast, department="BusinessUnit")
     machine = machines.caller(machines.key(account, stage.cast))
     shipment = stage.shipment()
-    stage.begins("api", account, ip_address=ADDRESS, request_id=REQUEST)
+    stage.begins("api", account, ip_address=ADDRESS, request_id=OURS)
     machine.patch(f"/api/v1/shipments/{shipment.pk}", {"vessel": "Sea Star"}, **FROM_THERE)
     return [changed(shipment, vessel=["", "Sea Star"])]

@@ -79,7 +79,7 @@ def update_both(cursor: Cursor, dice: random.Random) -> None:
 def insert_or_update(cursor: Cursor, dice: random.Random) -> None:
     cursor.execute(
         f"INSERT INTO shipments_shipment ({_COPIED}) SELECT shipment_number, {_rest()} FROM shipments_shipment"
-        " WHERE id %% 13 = %s ON CONFLICT (shipment_number)"
+        " WHERE id %% 13 = %s ON CONFLICT (lower(shipment_number))"
         " DO UPDATE SET brand = %s, version = shipments_shipment.version + 1",
         [dice.randrange(13), f"Brand {dice.random()}"],
     )

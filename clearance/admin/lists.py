@@ -19,7 +19,7 @@ from django.http import HttpRequest
 
 MOST_COUNTED = 10_000
 # How an address may compare a column, beside what the list's own filters read.
-COMPARISONS = frozenset({"exact", "gt", "gte", "lt", "lte", "isnull"})
+COMPARISONS = frozenset({"exact", "in", "gt", "gte", "lt", "lte", "isnull"})
 
 
 class CappedPaginator(Paginator):

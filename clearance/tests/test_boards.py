@@ -317,7 +317,7 @@ class TestInternalAudits:
         assert all(state.is_well for state in states.values())
         assert "Shipments looked at: 1, alerts raised: 1, of them late: 0." in states["Sweep"].told
         assert states["Mail"].told == "Mails waiting: 1, refused for good: 0."
-        assert "entries waiting for a seal: 1. Newest seal: 1, of" in states["Trail"].told
+        assert "entries waiting for a seal: 2. Newest seal: 1, of" in states["Trail"].told
 
     def test_tells_that_nothing_was_ever_sealed(self, auditor):
         (trail,) = (state for state in board(auditor)["states"] if state.name == "Trail")

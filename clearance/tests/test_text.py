@@ -29,6 +29,7 @@ FREE = {
     "accounts.BrowserSession.session_key": "made by us",
     "audit.AuditEntry": "the trail refuses nothing: what is on record was checked where it came in",
     "audit.Seal": "hashes",
+    "audit.EvidencePack": "made by us: a kind, a key, a hash",
     "outbox.Message": "what a carrier answered, as it said it",
     "outbox.Carrier": "what a carrier answered, as it said it",
     "outbox.MutedMail": "a choice",
