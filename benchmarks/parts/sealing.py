@@ -11,6 +11,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from audit import services as audit
+from audit.services.verification import verify_chain
 from shipments.models import Shipment
 
 WRITERS = 8
@@ -57,5 +58,5 @@ def seal() -> dict[str, float]:
 
 def verify() -> dict[str, float]:
     started = time.perf_counter()
-    report = audit.verify()
+    report = verify_chain()  # what the records hold was filled in without the trail
     return {"seconds": time.perf_counter() - started, "entries": report.entries, "findings": len(report.findings)}

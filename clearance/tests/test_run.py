@@ -191,6 +191,7 @@ class TestItsOwnServers:
         run = Run(var)
         run.lines_until("Clearance runs at")
         children = {name: processes.named(name, var).pid for name in ("gunicorn", "--queues=", "beat")}
+        assert processes.eventually(lambda: tasks_done(var) > 0, seconds=60)
         for killed, words in (("bin/postgres", "PostgreSQL"), ("valkey-server", "Redis")):
             processes.named(killed, var).kill()
 
