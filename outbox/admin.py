@@ -52,7 +52,8 @@ def composed(message: Message, language: str, *, at: datetime) -> Content | None
     message.recipient.language = language  # of this copy in memory only
     try:
         with override(language):
-            content = messages.kinds()[message.kind].compose(message, at)
+            kind = messages.kinds().get(message.kind)  # none: no app brings it any more
+            content = kind.compose(message, at) if kind else None
     except Undeliverable:
         return None
     return content and content.without_secret()
@@ -156,7 +157,7 @@ class MessageAdmin(ReadOnlyDesk):
         """Ask once what the messages of the page are about."""
         known = messages.kinds()
         told: dict[int, str] = {}
-        for tell in {known[row.kind].about for row in rows} - {None}:
+        for tell in {known[row.kind].about for row in rows if row.kind in known} - {None}:
             told |= tell([row.pk for row in rows])
         for message in rows:
             message.told = told.get(message.pk, "")

@@ -263,6 +263,7 @@ class TestTheCommand:
 
     def test_says_which_record_is_not_as_it_was_told(self, shipment, capsys, monkeypatch):
         monkeypatch.setattr(verification, "differences", lambda in_full: [f"Something; {in_full}"])
+        audit.seal(at=timezone.now())
 
         with pytest.raises(CommandError, match="1 findings"):
             call_command("verify_audit", "--full")

@@ -30,6 +30,7 @@ UNTOUCHED = {
     "django_celery_beat.crontabschedule": "numbers in all but name: its own validators let nothing else in",
     "accounts.apikey.scopes": "choices in all but name",
     "alerts.escalationrule.audiences": "choices in all but name",
+    "outbox.message.kind": "a code of the app that brings it",
     "outbox.mutedmail.severity": "a choice in all but name",
     "outbox.wantedtext.severity": "a choice in all but name",
     "workflow.workflowtemplate.code": "a slug",

@@ -102,6 +102,8 @@ NEVER = {
 }
 # Pages that are not tried, and why.
 UNTRIED = {
+    "history": "the same page for every kind of record: each has its row",
+    "snapshot": "asks what the history asks",
     "app_list": "lists of an app what the person may see",
     "view_on_site": "no record has a page elsewhere",
     "jsi18n": "words of Django's scripts",
