@@ -19,6 +19,8 @@ from django.db.models import F, Func, Value
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from clearance.numerals import DIGITS
+
 # The same for Python's and for PostgreSQL's regular expressions. Source: Unicode, Default_Ignorable_Code_Point, line
 # and paragraph separators, controls. Signs of format that have a shape, as Arabic has (U+0600, 06DD), are not here.
 _UNSEEN = (
@@ -40,7 +42,7 @@ _unseen = re.compile(f"[\\x00{_UNSEEN}\\ud800-\\udfff]")
 _selector, _shape = re.compile(f"[{_SELECTORS}]"), re.compile(f"[{_SHAPES}]")
 _line_breaks = frozenset("\n\v\f\r\x85\u2028\u2029")
 _IN_NUMBERS = (
-    {ord(digit): str(number % 10) for number, digit in enumerate("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹")}
+    DIGITS
     | {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
     | {code: "-" for code in range(0x10000) if re.match(f"[{_HYPHENS}]", chr(code))}
 )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
 
+from clearance.numerals import DIGITS as ASCII_DIGITS
 from clearance.text import number as number_of
 from clearance.text import tidied
 
@@ -52,7 +53,6 @@ UNITS = {
     "units": "unit units pc pcs piece pieces no nos ea each وحدة وحدات قطعة قطع",
 }
 
-ASCII_DIGITS = {ord(digit): str(n % 10) for n, digit in enumerate("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹")}
 _SEPARATORS = {ord("٫"): ".", ord("٬"): ",", ord("،"): ","}
 _NUMERALS = ASCII_DIGITS | _SEPARATORS
 _CURRENCY = r"(?:omr\.?|r\.?o\.?|o\.?r\.?|rials?(?: omani)?|omani rials?|ر\. ?ع\.?|رع|ريال(?: عماني)?)"

@@ -15,10 +15,11 @@ from datetime import date, datetime, time, timedelta
 
 from django.utils.translation import gettext_lazy as _
 
+from clearance.numerals import DIGITS as ASCII_DIGITS
 from clearance.text import tidied
 from shipments.choices import EARLIEST_DATE as EARLIEST
 from shipments.choices import LATEST_DATE as LATEST
-from shipments.imports.cells import ASCII_DIGITS, Cell, Parser, Unreadable, readable
+from shipments.imports.cells import Cell, Parser, Unreadable, readable
 
 YEARS_BACK = 5  # a shipment is closed by then
 MONTHS = {
